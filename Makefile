@@ -1,0 +1,68 @@
+# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST = -m pytest --numprocesses 2 --quiet
+EMBEDDED = src/distilbert/embedded/distilbert-sst2
+STARTER = ../shared/weights/distilbert-sst2-starter
+SST2 = ../shared/data/sst2
+
+.PHONY: help demo test test-full test-run test-parity lint format embedded figures clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/ready ## base install; check the embedded model's hashes and classify a few sentences
+	@.venv/bin/distilbert verify distilbert-sst2
+	@echo
+	@.venv/bin/python examples/hello.py
+	@echo
+	@.venv/bin/distilbert classify \
+	  "The plot is thin, but the acting carries it." \
+	  "I expected a comedy and got two hours of silence." \
+	  "Not bad at all." \
+	  "The battery died after a week and support never answered." \
+	  "A small, warm, quietly funny film."
+
+test: lint test-run test-parity ## the quick suite: linters, the run wing without torch, parity with transformers
+
+test-full: .venv-run/ready .venv-dev/ready ## what takes minutes: real models on real data
+	.venv-run/bin/python $(PYTEST) -m "full and not parity"
+	.venv-dev/bin/python $(PYTEST) -m "full and parity"
+
+test-run: .venv-run/ready ## the run wing's tests and all docstrings' examples, where torch is not installed
+	.venv-run/bin/python $(PYTEST) -m "not full and not parity"
+
+test-parity: .venv-dev/ready ## tests that compare with transformers
+	.venv-dev/bin/python $(PYTEST) -m "not full and parity"
+
+lint: .venv-dev/ready ## ruff, mypy --strict, and the house's arrows
+	.venv-dev/bin/ruff check --quiet
+	.venv-dev/bin/ruff format --quiet --check
+	.venv-dev/bin/mypy
+	.venv-dev/bin/lint-imports
+
+format: .venv-dev/ready ## let ruff mend what it can
+	.venv-dev/bin/ruff check --quiet --fix
+	.venv-dev/bin/ruff format
+
+embedded: .venv-run/ready ## make the embedded bundle again from the starter's weights (needs ../shared)
+	rm -rf $(EMBEDDED)
+	.venv-run/bin/distilbert compile $(STARTER) --out $(EMBEDDED) --about docs/cards/distilbert-sst2.md \
+	  --calibrate $(SST2)/train.tsv --column sentence --label-column label --keep-float layer.0.ffn.lin2
+
+figures: .venv-run/ready ## the README's figures about the embedded model (needs ../shared)
+	.venv-run/bin/python benchmarks/embedded.py
+
+clean: ## remove the environments
+	rm -rf .venv .venv-run .venv-dev
+
+# Editable, so that an environment stays good while the sources change; pyproject.toml decides what is in it.
+.venv/ready: EXTRAS =
+.venv-run/ready: EXTRAS = [test]
+.venv-dev/ready: EXTRAS = [dev]
+.venv/ready .venv-run/ready .venv-dev/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "distilbert needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@echo "$(@D): installing distilbert$(EXTRAS) (once)"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) --editable '.$(EXTRAS)'
+	@touch $@

@@ -1,0 +1,96 @@
+"""The README's figures about the embedded model: what int8 costs, on data beside the checkout in ../shared.
+
+    make figures            (or: python benchmarks/embedded.py --json)
+
+SST-2 dev is scored once with each model. The 10,000 training sentences were neither calibrated nor gated on: they
+follow those in the order that `distilbert compile` drew with its default seed. The contrast set is our own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from distilbert import pipeline
+from distilbert.compile.split import MAX_GATE_TEXTS, split_texts
+from distilbert.files.tables import read_rows
+from distilbert.metrics.agreement import flips, paired_flips
+from distilbert.metrics.classification import accuracy
+from distilbert.metrics.intervals import bootstrap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REPO = Path(__file__).parent.parent
+SHARED = REPO.parent / "shared"
+STARTER = SHARED / "weights" / "distilbert-sst2-starter"
+EMBEDDED = "distilbert-sst2"
+UNSEEN = 10_000
+
+
+def main() -> None:
+    """Print the figures as JSON, or as the Markdown rows that stand in the README."""
+    if not SHARED.is_dir():
+        sys.exit(f"{SHARED} is not there: these figures need the real data and weights.")
+    figures = measure()
+    if "--json" in sys.argv:
+        print(json.dumps(figures, indent=1))
+        return
+    print("| on | rows | float32 | int8 | labels changed | right to wrong | wrong to right |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for name, row in figures.items():
+        low, high = row["int8_interval"]
+        print(
+            f"| {name} | {row['rows']:,} | {row['float32']:.2%} | {row['int8']:.2%} [{low:.2%}, {high:.2%}] | "
+            f"{row['flips']} ({row['flip_share']:.2%}) | {row['right_to_wrong']} | {row['wrong_to_right']} |"
+        )
+
+
+def measure() -> dict[str, dict[str, Any]]:
+    """Each data set's name -> the figures of one row."""
+    models = [pipeline(model=STARTER, truncation=True), pipeline(model=EMBEDDED, truncation=True)]
+    figures = {}
+    for name, (texts, gold) in data_sets().items():
+        before, after = (np.array([row.argmax() for row in model.logits(texts)]) for model in models)
+        changed, paired, interval = (
+            flips(before, after),
+            paired_flips(before, after, gold),
+            bootstrap(accuracy, after, gold),
+        )
+        figures[name] = {
+            "rows": len(texts),
+            "float32": accuracy(before, gold),
+            "int8": accuracy(after, gold),
+            "int8_interval": [interval.low, interval.high],
+            "flips": changed.count,
+            "flip_share": changed.share,
+            "right_to_wrong": paired.right_to_wrong,
+            "wrong_to_right": paired.wrong_to_right,
+        }
+    return figures
+
+
+def data_sets() -> dict[str, tuple[list[str], NDArray[np.int64]]]:
+    """Texts and gold labels (0: NEGATIVE, 1: POSITIVE) by the name that the README uses."""
+    train_texts, train_gold = _read(SHARED / "data" / "sst2" / "train.tsv", "sentence")
+    _, others = split_texts(train_texts, seed=0)
+    unseen = others[MAX_GATE_TEXTS : MAX_GATE_TEXTS + UNSEEN]
+    return {
+        "SST-2 dev": _read(SHARED / "data" / "sst2" / "dev.tsv", "sentence"),
+        "SST-2 train, unseen by int8": ([train_texts[place] for place in unseen], train_gold[unseen]),
+        "contrast set (our own)": _read(REPO / "tests" / "data" / "contrast.tsv", "text"),
+    }
+
+
+def _read(path: Path, column: str) -> tuple[list[str], NDArray[np.int64]]:
+    rows = list(read_rows(path))
+    names = {"NEGATIVE": 0, "POSITIVE": 1, "0": 0, "1": 1}
+    return [row.text(column) for row in rows], np.array([names[row.text("label")] for row in rows])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Options that several commands share, so that they are named and explained once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from distilbert.files.tables import Row
+
+model = click.option(
+    "--model",
+    default="distilbert-sst2",
+    show_default=True,
+    metavar="NAME",
+    help="Embedded model, folder or hub name.",
+)
+column = click.option("--column", default="text", show_default=True, help="The column that holds the texts.")
+pair_column = click.option("--pair-column", help="The column that holds each text's second half, for pairs.")
+threads = click.option(
+    "--threads", type=click.IntRange(1), help="Batches computed at the same time [default: all processors]."
+)
+
+
+def text_of(row: Row, column: str, pair_column: str | None) -> dict[str, str]:
+    """A row's text, or pair of texts, as a pipeline takes it."""
+    text = {"text": row.text(column)}
+    return text | {"text_pair": row.text(pair_column)} if pair_column else text

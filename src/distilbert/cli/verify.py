@@ -1,0 +1,28 @@
+"""`distilbert verify`: whether a bundle is what its maker wrote, and answers here as it did there."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  distilbert verify distilbert-sst2
+  distilbert verify my-bundle/"""
+)
+@click.argument("bundle")
+def command(bundle: str) -> None:
+    """Check every byte of BUNDLE (a folder or an embedded model) against its SHA-256 and replay its probes."""
+    from distilbert.compile import verify
+    from distilbert.files.bundle import open_bundle
+    from distilbert.files.hub import resolve
+
+    folder = resolve(bundle)
+    difference = verify(folder)
+    manifest = open_bundle(folder).manifest
+    agreement = "to the bit" if difference == 0 else f"within {difference:.1e}"
+    click.echo(
+        f"{bundle}: {len(manifest.files)} files are as they were written; {len(manifest.probes)} probes answered "
+        f"as when it was made, {agreement} ({manifest.precision})."
+    )

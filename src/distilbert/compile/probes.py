@@ -1,0 +1,94 @@
+"""Probes: texts of our own whose answers are stored in a bundle, to be replayed on any machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
+from distilbert.errors import BundleError
+from distilbert.files.bundle import Probe, verify_files
+from distilbert.files.config import DistilBertConfig
+from distilbert.text.tokenizer import DistilBertTokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from distilbert.engines.base import Engine, Floats
+
+# Mixed scripts, an empty text, a long one; from no data set.
+PROBES = (
+    "I love learning about DistilBERT!",
+    "The battery died after two days and nobody answered my letters.",
+    "Not bad at all, though the second half drags a little.",
+    "Ein Satz auf Deutsch, mit Umlauten: schön, größer, über.",
+    "価格は高いけど、品質はとても良い。",
+    "Great 👍👍 but the café's crème brûlée was cold 😕",
+    "",
+    "It was late, and it rained, and we walked on. " * 20,
+)
+
+# How far an answer may be from the stored one on another processor. Float sums differ in their last bits there;
+# in int8 such a bit can move a value to the next of 256 steps.
+TOLERANCE = {"fp32": 1e-4, "int8": 0.05}
+
+
+def make_probes(
+    tokenizer: DistilBertTokenizer, config: DistilBertConfig, engines: Mapping[str, Engine]
+) -> list[Probe]:
+    """Answer every probe with the engines at hand, by precision: `fp32` and, if there is one, `int8`."""
+    probes = []
+    for text in PROBES:
+        ids = token_ids(tokenizer, config, text)
+        answers = {precision: answer_one(engine, ids).tolist() for precision, engine in engines.items()}
+        probes.append(Probe(text, answers["fp32"], answers.get("int8")))
+    return probes
+
+
+def verify(folder: Path) -> float:
+    """Read every byte of a bundle again and replay its probes; the largest difference found, 0.0 for equal bits.
+
+    Raises `BundleError` for a changed file, or a probe whose answer is further off than `TOLERANCE`.
+    """
+    bundle = verify_files(folder)
+    config = DistilBertConfig.from_folder(folder)
+    tokenizer = DistilBertTokenizer.from_folder(folder)
+    engine = OnnxRuntimeEngine(bundle.graph)
+    precision = bundle.manifest.precision
+    largest = 0.0
+    for probe in bundle.manifest.probes:
+        stored = np.array(probe.int8 if precision == "int8" else probe.float32, np.float32)
+        answer = answer_one(engine, token_ids(tokenizer, config, probe.text))
+        difference = float(np.abs(answer - stored).max()) if answer.shape == stored.shape else np.inf
+        if not difference <= TOLERANCE[precision]:
+            raise BundleError(
+                f"{folder} answers the probe {probe.text[:40]!r} with {_shown(answer)}, not {_shown(stored)}.",
+                "Do not use it on this machine; please report the processor and the versions in bundle.json.",
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def token_ids(tokenizer: DistilBertTokenizer, config: DistilBertConfig, text: str) -> list[int]:
+    """One text as the model reads it, cut at its last position."""
+    return tokenizer.encode_texts([text], max_length=config.max_position_embeddings).input_ids[0]
+
+
+def run_one(engine: Engine, ids: list[int]) -> dict[str, Floats]:
+    """All outputs for one text."""
+    tokens = np.array([ids], np.int64)
+    others = {"attention_mask": np.ones_like(tokens), "token_type_ids": np.zeros_like(tokens)}
+    return engine.run({"input_ids": tokens, **others})
+
+
+def answer_one(engine: Engine, ids: list[int]) -> Floats:
+    """The logits of one text, or the first token's vector of an encoder without head."""
+    [output] = run_one(engine, ids).values()
+    row: Floats = output[0] if output.ndim == 2 else output[0, 0]
+    return row
+
+
+def _shown(answer: Floats) -> str:
+    return np.array2string(answer, precision=3, threshold=6)

@@ -1,0 +1,87 @@
+"""ONNX Runtime: one single-threaded session, which as many threads as there are workers may call at once.
+
+Several single-threaded batches beside each other beat one batch spread over threads (docs/lab.md), share one
+copy of the weights, leave no threads behind that a fork would lose, and make the answer independent of their number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from distilbert.engines.threads import choose_threads
+from distilbert.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from distilbert.engines.base import Floats, TokenIds
+
+
+class OnnxRuntimeEngine:
+    """Runs a `.onnx` file (a path), or a graph in memory (its bytes), on the processor.
+
+    `threads` is the number of workers: `distilbert.engines.threads.choose_threads` says what None means.
+    It can be pickled and survives a fork. Raises `EngineError` for a graph that ONNX Runtime refuses.
+    """
+
+    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
+        self._model = model
+        self.workers = choose_threads(threads)
+        self._session = _open_session(model)
+        self.input_names = tuple(value.name for value in self._session.get_inputs())
+        self.output_names = tuple(value.name for value in self._session.get_outputs())
+
+    def run(self, inputs: Mapping[str, TokenIds]) -> dict[str, Floats]:
+        """See `Engine.run`."""
+        try:
+            outputs = self._session.run(None, {name: inputs[name] for name in self.input_names})
+        except _runtime_errors() as error:
+            raise EngineError(
+                f"ONNX Runtime could not run {self._shown}: {_first_line(error)}",
+                "Check that the tokenizer belongs to this model: `distilbert verify` does.",
+            ) from error
+        return dict(zip(self.output_names, cast("list[Floats]", outputs), strict=True))
+
+    @property
+    def _shown(self) -> str:
+        return _shown(self._model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"model": self._model, "threads": self.workers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _open_session(model: Path | bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # it pays for one shape; every batch here has its own
+    options.log_severity_level = 4  # errors are raised, so they need not be printed too
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except _runtime_errors() as error:
+        raise EngineError(
+            f"ONNX Runtime cannot load {_shown(model)}: {_first_line(error)}",
+            "Compile the model again, or install the bundle again.",
+        ) from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises: classes of its own, which share no base with one another but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    named = [value for value in vars(state).values() if isinstance(value, type)]
+    return (RuntimeError, *(kind for kind in named if issubclass(kind, Exception)))
+
+
+def _shown(model: Path | bytes) -> str:
+    return f"a graph of {len(model):,} bytes" if isinstance(model, bytes) else str(model)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

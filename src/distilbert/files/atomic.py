@@ -1,0 +1,84 @@
+"""All-or-nothing writes: a file or folder stands under its final name whole, or not at all.
+
+A writer fills a temporary neighbour of the target (same file system), which is flushed to disk and renamed.
+Whatever goes wrong on the way, a full disk or an interrupt, the neighbour is removed and the target is as before.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from distilbert.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; on success it becomes `path`, replacing what was there.
+
+    Raises `StorageError` where the disk refuses: read-only, full, no such folder.
+    """
+    temporary = _neighbour(path)
+    try:
+        with _named_errors(path):
+            temporary.touch(exist_ok=False)
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; on success it becomes `path`, which must not exist or be empty.
+
+    Raises `StorageError` as `atomic_file` does, and for a `path` with something in it.
+    """
+    with _named_errors(path):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise StorageError(f"{path} is already there and is never overwritten.", "Choose another folder.")
+        new_parents = [parent for parent in path.parents if not parent.exists()]
+    temporary = _neighbour(path)
+    try:
+        with _named_errors(path):
+            temporary.mkdir(parents=True)
+            yield temporary
+            for written in temporary.rglob("*"):
+                if written.is_file():
+                    _flush(written)
+            temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):  # the first one with something in it ends this
+            for parent in new_parents:
+                parent.rmdir()
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _neighbour(path: Path) -> Path:
+    return path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}.partial"  # names end at 255 bytes
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # whoever reads has enough, which is nothing about this path
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            "Free space or choose another place; nothing was left half-written.",
+        ) from error

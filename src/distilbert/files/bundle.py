@@ -1,0 +1,178 @@
+"""A bundle is what we run: a folder with a graph, a tokenizer, a card, and `bundle.json`, which vouches for them.
+
+Its layout is also transformers.js's: `config.json`, `tokenizer.json`, `onnx/model.onnx` (float32) or
+`onnx/model_quantized.onnx` (int8). Nothing in it is code. `bundle.json` holds each file's size and SHA-256, the
+gate's figures per engine, and probes: texts with the answers they must get.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from distilbert.errors import BundleError
+from distilbert.files.cache import known_sha256, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MANIFEST = "bundle.json"
+FORMAT_VERSION = 1
+Precision = Literal["fp32", "int8"]
+GRAPHS: dict[str, str] = {"fp32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}
+
+_INSTALL_AGAIN = "Compile or install the bundle again."
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What a file of the bundle must be: its size in bytes and its SHA-256 in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A text, its answer in float32 and, in an int8 bundle, in int8: logits, or the first token's vector."""
+
+    text: str
+    float32: list[float]
+    int8: list[float] | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`bundle.json`. `gate` has a row of figures for each engine on which int8 was let through."""
+
+    task: str
+    precision: Precision
+    made_by: Mapping[str, str]
+    probes: list[Probe]
+    gate: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    int8: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose manifest was read."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def graph(self) -> Path:
+        """The ONNX file to run."""
+        return self.folder / GRAPHS[self.manifest.precision]
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether the folder has a `bundle.json`."""
+    return (folder / MANIFEST).is_file()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Take stock of the files in `folder` and write its `bundle.json`: the last step of making a bundle."""
+    files = {
+        path.relative_to(folder).as_posix(): asdict(FileRecord(path.stat().st_size, sha256(path)))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    text = json.dumps({**asdict(manifest), "files": files}, indent=1, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check its files: all of them when first seen on this machine, then those that changed.
+
+    Raises `BundleError`, which names the file or key at fault.
+    """
+    return _checked(folder, known_sha256)
+
+
+def verify_files(folder: Path) -> Bundle:
+    """As `open_bundle`, but every byte is read again."""
+    return _checked(folder, sha256)
+
+
+def _checked(folder: Path, digest: Callable[[Path], str]) -> Bundle:
+    manifest = _read_manifest(folder / MANIFEST)
+    for name, record in manifest.files.items():
+        _check_file(folder, name, record, digest)
+    needed = ("config.json", "tokenizer.json", GRAPHS[manifest.precision])
+    if missing := [name for name in needed if name not in manifest.files]:
+        raise BundleError(f"{folder / MANIFEST} does not vouch for {', '.join(missing)}.", _INSTALL_AGAIN)
+    return Bundle(folder, manifest)
+
+
+def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[Path], str]) -> None:
+    parts = PurePosixPath(name)
+    if parts.is_absolute() or ".." in parts.parts or not name.isprintable() or "\\" in name:
+        raise BundleError(
+            f"{folder / MANIFEST} names a file that cannot lie in its folder: {name!r}.",
+            "Do not use this bundle.",
+        )
+    path = folder / name
+    try:
+        size = path.stat().st_size
+        found = digest(path) if size == record.size else ""
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.", _INSTALL_AGAIN) from error
+    if size != record.size:
+        raise BundleError(f"{path} has {size} bytes; {MANIFEST} says {record.size}.", _INSTALL_AGAIN)
+    if found != record.sha256:
+        raise BundleError(
+            f"{path} was changed: its SHA-256 is {found[:12]}…, {MANIFEST} says {record.sha256[:12]}….",
+            _INSTALL_AGAIN,
+        )
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.", "Name a bundle's folder.") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is not valid JSON: {error}.", _INSTALL_AGAIN) from error
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{path} has format_version {version!r:.60}; this release reads {FORMAT_VERSION}.",
+            "Compile the bundle again, or use the release of distilbert that wrote it.",
+        )
+    try:
+        return _parse(values)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BundleError(f"{path} is not a bundle's manifest: {error!r}.", _INSTALL_AGAIN) from error
+
+
+def _parse(values: dict[str, Any]) -> Manifest:
+    files = {name: _record(row) for name, row in values["files"].items()}
+    probes = [
+        Probe(
+            str(row["text"]),
+            _floats(row["float32"]),
+            None if row["int8"] is None else _floats(row["int8"]),
+        )
+        for row in values["probes"]
+    ]
+    if values["precision"] not in GRAPHS:
+        raise ValueError(f"precision {values['precision']!r} is none of {', '.join(GRAPHS)}")
+    return Manifest(**{**values, "files": files, "probes": probes})
+
+
+def _record(row: Any) -> FileRecord:
+    if type(row["size"]) is not int or not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
+        raise ValueError(f"a size and a SHA-256 are not {row['size']!r:.60} and {row['sha256']!r:.60}")
+    return FileRecord(row["size"], row["sha256"])
+
+
+def _floats(values: Any) -> list[float]:
+    if not isinstance(values, list):
+        raise TypeError(f"a list of numbers is not {values!r:.60}")
+    return [float(value) for value in values]

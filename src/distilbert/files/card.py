@@ -1,0 +1,73 @@
+"""The model card: what a bundle says of itself to a reader, in Markdown with the hub's front matter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distilbert.files.bundle import Manifest
+    from distilbert.files.config import DistilBertConfig
+
+_NO_ABOUT = """Nobody has said yet what this model was trained on, where it is at home and under which licence:
+compile it with `--about FILE` to say so here."""
+
+_RUN = """## Run it
+
+```python
+from distilbert import pipeline
+
+print(pipeline("{task}", model="{name}")("I love learning about DistilBERT!"))
+```"""
+
+
+def write_card(folder: Path, name: str, config: DistilBertConfig, manifest: Manifest, about: str) -> None:
+    """Write `README.md` into a bundle: the author's own words first, then what was measured when it was made."""
+    front, body = _split_front_matter(about)
+    front = front or f"library_name: distilbert\npipeline_tag: {manifest.task}"
+    sections = [
+        f"---\n{front}\n---",
+        f"# {name}",
+        body or _NO_ABOUT,
+        _what(config, manifest),
+        *([_gate(manifest)] if manifest.gate else []),
+        _RUN.format(task=manifest.task, name=name),
+    ]
+    (folder / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+def _split_front_matter(about: str) -> tuple[str, str]:
+    if about.startswith("---\n") and "\n---\n" in about[4:]:
+        front, body = about[4:].split("\n---\n", 1)
+        return front.strip(), body.strip()
+    return "", about.strip()
+
+
+def _what(config: DistilBertConfig, manifest: Manifest) -> str:
+    labels = f"\n- labels: {', '.join(config.labels)}" if manifest.task == "text-classification" else ""
+    made_by = ", ".join(f"{package} {version}" for package, version in manifest.made_by.items())
+    return f"""## What it is
+
+- task: {manifest.task}
+- architecture: {config.model_type}, {config.n_layers} layers of {config.dim}, {config.n_heads} heads, \
+feed-forward {config.hidden_dim}, at most {config.max_position_embeddings} tokens{labels}
+- precision: {manifest.precision}
+- made by: {made_by}"""
+
+
+def _gate(manifest: Manifest) -> str:
+    how = manifest.int8
+    rows = [f"- {engine}: {figures['said']}" for engine, figures in manifest.gate.items()]
+    kept = ", ".join(how["linears_in_float"]) or "none"
+    return "\n".join(
+        [
+            "## int8 against float32",
+            "",
+            "Measured when the bundle was made, on texts that it was not calibrated on:",
+            "",
+            *rows,
+            f"- calibrated on {how['calibration_texts']:,} texts, clipped at {how['percentile']} %; "
+            f"linears in float: {kept}",
+        ]
+    )

@@ -1,0 +1,338 @@
+"""`model.safetensors` -> {canonical name: float32 array}; refuses what is missing or left over.
+
+One table says, for each tensor, its name in either family and its shape in the config's own words. Canonical
+names are DistilBERT's, without prefix. The header is judged whole, by the safetensors library and then by the
+table, before an array is allocated; tensors are read one by one, so that memory stays near the result's.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from distilbert.errors import CheckpointError
+from distilbert.files.config import DistilBertConfig
+
+Float32 = npt.NDArray[np.float32]
+Head = Literal["none", "sequence-classification"]
+
+_POSITIONS = "embeddings.position_embeddings.weight"
+_TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a checkpoint folder holds: its config, which head the tensors make, and the tensors.
+
+    `arrays` are float32 and C-contiguous, linear weights as PyTorch keeps them: `[out, in]`.
+    """
+
+    config: DistilBertConfig
+    head: Head
+    arrays: dict[str, Float32]
+
+
+def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
+    """Read `folder/model.safetensors` as `config` describes it.
+
+    Raises `CheckpointError`, naming the tensor, for one that is missing, left over, there under two names, of
+    another shape, not finite, or of a type other than float32, float16, bfloat16 and float64; and for a file
+    that is not whole.
+
+    >>> config = DistilBertConfig.from_folder(folder)  # doctest: +SKIP
+    >>> read_checkpoint(folder, config).arrays["classifier.weight"].shape  # doctest: +SKIP
+    (2, 768)
+    """
+    path = _weights_file(Path(folder))
+    tensors = _read_header(path)
+    stored = {_bare_name(name, config.model_type): name for name in tensors}
+    head = _find_head(path, config, stored)
+    expected = _expected(config, head)
+    faults = [
+        *_twins(tensors, config.model_type),
+        *_missing_and_left_over(stored, expected, config, head),
+        *_misshapen(tensors, stored, expected),
+    ]
+    if faults:
+        raise CheckpointError(
+            f"{path}: {_listed(faults)}.", "Check that config.json and weights belong together."
+        )
+    with path.open("rb") as file:
+        arrays = {
+            spec.canonical: _read_tensor(path, file, stored[name], tensors[stored[name]])
+            for name, spec in expected.items()
+            if name in stored
+        }
+    if _POSITIONS not in arrays:
+        arrays[_POSITIONS] = sinusoidal_positions(config.max_position_embeddings, config.dim)
+    return Checkpoint(config, head, arrays)
+
+
+def fold_token_types(arrays: Mapping[str, Float32]) -> dict[str, Float32]:
+    """Add BERT's token-type row 0 to every row of its position table, and drop the token-type table.
+
+    So a BERT runs as a DistilBERT graph, without `token_type_ids`. Exact for single texts only, where all
+    token types are 0 (but for the order in which three numbers are added); a pair's second text has type 1.
+    """
+    folded = dict(arrays)
+    token_types = folded.pop(_TOKEN_TYPES, None)
+    if token_types is not None:
+        folded[_POSITIONS] = folded[_POSITIONS] + token_types[0]
+    return folded
+
+
+def sinusoidal_positions(n_positions: int, dim: int) -> Float32:
+    """Return the fixed `[n_positions, dim]` table of "Attention is all you need", as transformers makes it.
+
+    >>> sinusoidal_positions(2, 4).round(2).tolist()[1]
+    [0.8399999737739563, 0.5400000214576721, 0.009999999776482582, 1.0]
+    """
+    angles = np.arange(n_positions)[:, None] / np.power(10000, 2 * (np.arange(dim) // 2) / dim)
+    angles[:, 0::2] = np.sin(angles[:, 0::2])
+    angles[:, 1::2] = np.cos(angles[:, 1::2])
+    return angles.astype(np.float32)
+
+
+class _Part(NamedTuple):
+    """A weight, with or without a bias: its name in either family, its shape as attributes of the config."""
+
+    distilbert: str  # the canonical name
+    bert: str
+    shape: tuple[str, ...]
+    bias: bool = True  # as long as the weight's first axis
+
+
+class _Tensor(NamedTuple):
+    canonical: str
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+
+
+_LAYER = "transformer.layer.{}."
+_BERT_LAYER = "encoder.layer.{}."
+_WORDS = "embeddings.word_embeddings"
+_EMBEDDINGS = (
+    _Part(_WORDS, _WORDS, ("vocab_size", "dim"), bias=False),
+    _Part(_POSITIONS[:-7], _POSITIONS[:-7], ("max_position_embeddings", "dim"), bias=False),
+    _Part("embeddings.LayerNorm", "embeddings.LayerNorm", ("dim",)),
+)
+_TOKEN_TYPE = _Part(_TOKEN_TYPES[:-7], _TOKEN_TYPES[:-7], ("type_vocab_size", "dim"), bias=False)
+_LAYER_PARTS = (
+    _Part(_LAYER + "attention.q_lin", _BERT_LAYER + "attention.self.query", ("dim", "dim")),
+    _Part(_LAYER + "attention.k_lin", _BERT_LAYER + "attention.self.key", ("dim", "dim")),
+    _Part(_LAYER + "attention.v_lin", _BERT_LAYER + "attention.self.value", ("dim", "dim")),
+    _Part(_LAYER + "attention.out_lin", _BERT_LAYER + "attention.output.dense", ("dim", "dim")),
+    _Part(_LAYER + "sa_layer_norm", _BERT_LAYER + "attention.output.LayerNorm", ("dim",)),
+    _Part(_LAYER + "ffn.lin1", _BERT_LAYER + "intermediate.dense", ("hidden_dim", "dim")),
+    _Part(_LAYER + "ffn.lin2", _BERT_LAYER + "output.dense", ("dim", "hidden_dim")),
+    _Part(_LAYER + "output_layer_norm", _BERT_LAYER + "output.LayerNorm", ("dim",)),
+)
+_PRE_CLASSIFIER = _Part("pre_classifier", "", ("dim", "dim"))
+_POOLER = _Part("pooler", "pooler.dense", ("dim", "dim"))
+_CLASSIFIER = _Part("classifier", "classifier", ("num_labels", "dim"))
+
+
+class _HeadSpec(NamedTuple):
+    sign: str  # the tensor that shows which head a file has
+    architectures: tuple[str, ...]  # what follows the family's name in config.json's architectures
+    parts: Mapping[str, tuple[_Part, ...]]  # by family
+    harmless: str  # pattern of tensors that may be left over
+
+
+_BUFFERS = r"embeddings\.(position_ids|token_type_ids)"
+_LANGUAGE_MODEL = r"vocab_(transform|layer_norm|projector)\..+|cls\..+"
+_HEADS: Mapping[Head, _HeadSpec] = {
+    "sequence-classification": _HeadSpec(
+        "classifier.weight",
+        ("ForSequenceClassification",),
+        {"distilbert": (_PRE_CLASSIFIER, _CLASSIFIER), "bert": (_POOLER, _CLASSIFIER)},
+        _BUFFERS,
+    ),
+    "none": _HeadSpec(
+        "",
+        ("Model", "ForMaskedLM", "ForPreTraining"),
+        {"distilbert": (), "bert": ()},
+        rf"{_BUFFERS}|{_LANGUAGE_MODEL}|pooler\.dense\.(weight|bias)",
+    ),
+}
+_NOT_YET = {  # by the tensor that shows it, and by architecture
+    "qa_outputs.weight": "question answering",
+    "ForQuestionAnswering": "question answering",
+    "ForTokenClassification": "token classification",
+    "ForMultipleChoice": "multiple choice",
+    "ForNextSentencePrediction": "next-sentence prediction",
+}
+
+
+def _expected(config: DistilBertConfig, head: Head) -> dict[str, _Tensor]:
+    """Return {the family's bare name: what it must be} for every tensor that the config asks for."""
+    parts = [(part, 0) for part in _EMBEDDINGS]
+    parts += [(_TOKEN_TYPE, 0)] if config.type_vocab_size else []
+    parts += [(part, layer) for layer in range(config.n_layers) for part in _LAYER_PARTS]
+    parts += [(part, 0) for part in _HEADS[head].parts[config.model_type]]
+    expected = {}
+    for part, layer in parts:
+        family_name = part.bert if config.model_type == "bert" else part.distilbert
+        shape = tuple(int(getattr(config, axis)) for axis in part.shape)
+        for kind, ndim in (("weight", len(shape)), ("bias", 1))[: 1 + part.bias]:
+            canonical = f"{part.distilbert.format(layer)}.{kind}"
+            expected[f"{family_name.format(layer)}.{kind}"] = _Tensor(
+                canonical, shape[:ndim], part.shape[:ndim]
+            )
+    return expected
+
+
+def _bare_name(name: str, model_type: str) -> str:
+    """Strip what savers add: DataParallel's `module.`, the family's prefix, the old names of layer norms."""
+    bare = name.removeprefix("module.").removeprefix(f"{model_type}.")
+    return re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", bare))
+
+
+def _find_head(path: Path, config: DistilBertConfig, stored: Mapping[str, str]) -> Head:
+    """Which head the tensors make; raises when `architectures` says another, or one that we cannot run."""
+    architecture = config.architectures[0] if config.architectures else ""
+    kind = re.sub("^(DistilBert|Bert)", "", architecture)
+    unsupported = [_NOT_YET[sign] for sign in _NOT_YET if sign in stored or sign == kind]
+    if unsupported:
+        raise CheckpointError(
+            f"{path} is a model for {unsupported[0]}, which is not supported yet.",
+            "Name a sequence classifier or an encoder without head.",
+        )
+    found = next(head for head, spec in _HEADS.items() if spec.sign in stored or not spec.sign)
+    told = next((head for head, spec in _HEADS.items() if kind in spec.architectures), found)
+    if found != told:
+        holds = "no classifier.weight" if found == "none" else _HEADS[found].sign
+        raise CheckpointError(
+            f"{path} holds {holds}, but config.json's architectures says {architecture}.",
+            "Check that config.json and weights belong together.",
+        )
+    return found
+
+
+def _twins(tensors: Mapping[str, Any], model_type: str) -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for name in tensors:
+        first = seen.setdefault(_bare_name(name, model_type), name)
+        if first != name:
+            yield f"{first} and {name} are two names of one tensor"
+
+
+def _missing_and_left_over(
+    stored: Mapping[str, str], expected: Mapping[str, _Tensor], config: DistilBertConfig, head: Head
+) -> Iterator[str]:
+    for bare, spec in expected.items():
+        computed = spec.canonical == _POSITIONS and config.sinusoidal_pos_embds
+        if bare not in stored and not computed:
+            yield f"{bare} is missing"
+    for bare, name in stored.items():
+        if bare not in expected and not re.fullmatch(_HEADS[head].harmless, bare):
+            yield f"{name} is left over: the config asks for no such tensor"
+
+
+def _misshapen(
+    tensors: Mapping[str, Any], stored: Mapping[str, str], expected: Mapping[str, _Tensor]
+) -> Iterator[str]:
+    for bare, spec in expected.items():
+        if bare not in stored:
+            continue
+        name = stored[bare]
+        dtype, shape = tensors[name]["dtype"], tensors[name]["shape"]
+        if dtype not in _DTYPES:
+            yield f"{name} is stored as {dtype}, and only {', '.join(_DTYPES)} can be read"
+        if tuple(shape) != spec.shape:
+            asked = ", ".join(f"{axis} {size}" for axis, size in zip(spec.axes, spec.shape, strict=True))
+            yield f"{name} has shape {shape}, but config.json says {list(spec.shape)} ({asked})"
+
+
+def _listed(faults: list[str]) -> str:
+    more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return "; ".join(faults[:5]) + more
+
+
+_DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "F64": "<f8"}  # bfloat16: the upper half of a float32
+
+
+def _read_tensor(path: Path, file: IO[bytes], name: str, tensor: Mapping[str, Any]) -> Float32:
+    """Read one tensor whose header entry was checked."""
+    count = int(np.prod(tensor["shape"]))
+    file.seek(tensor["data_offsets"][0])
+    raw = np.fromfile(file, _DTYPES[tensor["dtype"]], count)
+    if raw.size < count:
+        raise CheckpointError(f"{path} ended while {name} was read.", _WHOLE_FILE)
+    if tensor["dtype"] == "BF16":
+        raw = np.left_shift(wide := raw.astype("<u4"), 16, out=wide).view("<f4")
+    with np.errstate(over="ignore"):
+        array: Float32 = raw.astype(np.float32, copy=False).reshape(tensor["shape"])
+    if not np.isfinite(array).all():
+        where = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
+        raise CheckpointError(
+            f"{path}: {name} is not finite: element {where} is {array[tuple(where)]}.",
+            "These weights are spoilt: take an earlier checkpoint.",
+        )
+    return array
+
+
+_WHOLE_FILE = "Download the file or save the model again."
+_MAX_HEADER_BYTES = 16 * 2**20  # 1000 layers need two
+_LIBRARY_FAULTS = (  # what the safetensors library says -> what it means
+    (r"header.?too|invalid.?header.?length", "claims a header of {header} bytes"),
+    (
+        r"incomplete|not fully covered",
+        "is cut short or has bytes too many: its header describes another size",
+    ),
+    (r"invalid.?offset", "has tensors that overlap or leave a hole"),
+    (r"invalid.?shape|tensor.?invalid|overflow", "has a tensor whose shape does not fit its bytes"),
+    (r"", "has a header that cannot be read"),
+)
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """Return {name: dtype, shape, data_offsets from the file's start}, once the library has judged it."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            claimed = int.from_bytes(file.read(8), "little")
+            if claimed > _MAX_HEADER_BYTES:
+                raise SafetensorError("header too large")
+            with safe_open(path, framework="numpy"):
+                header: dict[str, Any] = json.loads(file.read(claimed))
+    except SafetensorError as error:
+        meaning = next(
+            text for pattern, text in _LIBRARY_FAULTS if re.search(pattern, str(error), re.IGNORECASE)
+        )
+        fault = f"{path} ({size} bytes) {meaning.format(header=claimed)}."
+        raise CheckpointError(fault, _WHOLE_FILE) from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.", _WHOLE_FILE) from error
+    header.pop("__metadata__", None)
+    for tensor in header.values():
+        tensor["data_offsets"] = [8 + claimed + offset for offset in tensor["data_offsets"]]
+    return header
+
+
+def _weights_file(folder: Path) -> Path:
+    path = folder / "model.safetensors"
+    if path.is_file():
+        return path
+    if path.exists():
+        raise CheckpointError(f"{path} is not a file.", _WHOLE_FILE)
+    if (folder / "model.safetensors.index.json").exists():
+        raise CheckpointError(
+            f"{folder} holds weights in several files, which is not supported yet.",
+            "Save them in one: model.save_pretrained(folder, max_shard_size='100GB').",
+        )
+    pickled = next((name for name in ("pytorch_model.bin", "tf_model.h5") if (folder / name).exists()), None)
+    if pickled:
+        raise CheckpointError(
+            f"{folder} has {pickled} but no model.safetensors. Only that is read: a pickle can hold code.",
+            "Make one with transformers: model.save_pretrained(folder, safe_serialization=True).",
+        )
+    raise CheckpointError(
+        f"{folder} has no model.safetensors.", "Name the folder that save_pretrained wrote."
+    )

@@ -1,0 +1,110 @@
+"""The gate of int8: how far its answers may stray from float32's, and the verdict on those it gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from distilbert.metrics.agreement import cosine, flips, logit_error, paired_flips
+from distilbert.metrics.classification import correct, pearson
+from distilbert.metrics.intervals import paired_difference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Answers = NDArray[np.float32]
+    Labels = NDArray[np.int64]
+
+MIN_TEXTS = 2_000
+MAX_FLIPS = 0.005  # share of texts whose label may change
+MIN_COSINE = 0.995  # on average, for encoders without head
+MIN_CORRELATION = 0.999  # of a regression's numbers
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the gate lets a candidate through, the figures behind it, and the same in a sentence."""
+
+    passed: bool
+    error: float  # mean absolute difference of the answers: what remedies should lower
+    figures: dict[str, float | int]
+    said: str
+
+
+def judge_labels(reference: Answers, candidate: Answers, gold: Labels | None = None) -> Verdict:
+    """Judge a classifier by the labels that flip: logits `[texts, labels]`, and gold label ids `[texts]` if known.
+
+    >>> logits = np.array([[1.0, 2.0], [2.0, 1.0]], np.float32)
+    >>> judge_labels(logits, logits + 0.25).said
+    '0 of 2 labels flipped (0.00 %, at most 0.50 %), mean logit error 0.250'
+    """
+    before, after = reference.argmax(axis=1), candidate.argmax(axis=1)
+    figures: dict[str, float | int] = {}
+    if gold is not None:
+        paired = paired_flips(before, after, gold)
+        change = paired_difference(correct(before, gold), correct(after, gold))
+        figures = {
+            "right_to_wrong": paired.right_to_wrong,
+            "wrong_to_right": paired.wrong_to_right,
+            "accuracy_change": change.value,
+            "accuracy_change_low": change.interval.low,
+            "accuracy_change_high": change.interval.high,
+        }
+    return _judge_flips(before, after, reference, candidate, figures)
+
+
+def judge_label_sets(reference: Answers, candidate: Answers, gold: Labels | None = None) -> Verdict:
+    """Judge a multi-label classifier: a text flips when any of its labels, those of positive logit, does."""
+    del gold  # the share of flipped texts is the gate's rule; no figure here needs the gold labels
+    return _judge_flips(reference > 0, candidate > 0, reference, candidate, {})
+
+
+def _judge_flips(
+    before: NDArray[np.generic],
+    after: NDArray[np.generic],
+    reference: Answers,
+    candidate: Answers,
+    more: dict[str, float | int],
+) -> Verdict:
+    flipped, error = flips(before.astype(np.int64), after.astype(np.int64)), logit_error(reference, candidate)
+    figures = {
+        "texts": flipped.rows,
+        "flips": flipped.count,
+        "flip_share": flipped.share,
+        "mean_logit_error": error.mean,
+        "max_logit_error": error.max,
+        **more,
+    }
+    said = (
+        f"{flipped.count:,} of {flipped.rows:,} labels flipped ({flipped.share:.2%}, at most {MAX_FLIPS:.2%}), "
+        f"mean logit error {error.mean:.3f}"
+    ).replace("%", " %")
+    # A logit that is not a number flips no label when argmax happens to agree; it must not pass for that.
+    return Verdict(flipped.share <= MAX_FLIPS and isfinite(error.mean), error.mean, figures, said)
+
+
+def judge_numbers(reference: Answers, candidate: Answers, gold: Labels | None = None) -> Verdict:
+    """Judge a regression by how its numbers `[texts, 1]` correlate with float32's."""
+    del gold
+    correlation, error = pearson(reference[:, 0], candidate[:, 0]), logit_error(reference, candidate)
+    figures = {
+        "texts": len(reference),
+        "correlation": correlation,
+        "mean_error": error.mean,
+        "max_error": error.max,
+    }
+    said = f"correlation {correlation:.5f} over {len(reference):,} texts (at least {MIN_CORRELATION})"
+    return Verdict(correlation >= MIN_CORRELATION, error.mean, figures, said)
+
+
+def judge_vectors(reference: Answers, candidate: Answers, gold: Labels | None = None) -> Verdict:
+    """Judge an encoder by the cosine of its vectors `[tokens, dim]` with float32's."""
+    del gold
+    cosines, error = cosine(reference, candidate), logit_error(reference, candidate)
+    mean, lowest = float(cosines.mean()), float(cosines.min())
+    figures = {"tokens": len(cosines), "mean_cosine": mean, "lowest_cosine": lowest, "mean_error": error.mean}
+    said = f"mean cosine {mean:.5f} over {len(cosines):,} tokens (at least {MIN_COSINE}), lowest {lowest:.3f}"
+    return Verdict(mean >= MIN_COSINE, error.mean, figures, said)

@@ -1,0 +1,183 @@
+"""The classes people know, over an engine: NumPy in, NumPy out. They run; those in `distilbert.models` train.
+
+tokenizer = DistilBertTokenizer.from_pretrained("distilbert-sst2")
+model = DistilBertForSequenceClassification.from_pretrained("distilbert-sst2")
+model(**tokenizer("Charming.", return_tensors="np")).logits    # float32 [1, 2]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+
+from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
+from distilbert.errors import CheckpointError, OptionError
+from distilbert.files.bundle import Bundle, is_bundle, open_bundle
+from distilbert.files.config import DistilBertConfig
+from distilbert.files.hub import resolve
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike
+
+    from distilbert.engines.base import Engine, Floats
+
+
+def find_bundle(name: str | os.PathLike[str], *, head: bool = True) -> Bundle:
+    """The bundle that `name` means: one there is, or a checkpoint's, compiled to float32 on first use.
+
+    Without `head`, a checkpoint's encoder alone.
+    """
+    folder = resolve(name)
+    if not is_bundle(folder):
+        from distilbert.compile import float_bundle
+
+        folder = float_bundle(folder, head=head)
+    return open_bundle(folder)
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """Arrays by attribute, by name or by place, as in transformers."""
+
+    def __getitem__(self, key: str | int) -> Any:
+        return getattr(self, key) if isinstance(key, str) else self.to_tuple()[key]
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """All arrays, in order."""
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+
+
+@dataclass(frozen=True)
+class BaseModelOutput(ModelOutput):
+    """What an encoder gives: `last_hidden_state`, float32 `[batch, length, dim]`."""
+
+    last_hidden_state: Floats
+
+
+@dataclass(frozen=True)
+class SequenceClassifierOutput(ModelOutput):
+    """What a classifier gives: `logits`, float32 `[batch, labels]`."""
+
+    logits: Floats
+
+
+Output = TypeVar("Output", bound=ModelOutput)
+
+
+class _RunModel(Generic[Output]):
+    """A loaded model: `config`, `engine`, and the `folder` of its bundle, where its tokenizer lies."""
+
+    task: ClassVar[str]
+    output: ClassVar[type[ModelOutput]]
+    head: ClassVar[bool] = True
+
+    def __init__(self, config: DistilBertConfig, engine: Engine, folder: Path) -> None:
+        self.config, self.engine, self.folder = config, engine, folder
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike[str], *, threads: int | None = None) -> Self:
+        """Load an embedded model, a folder (checkpoint or bundle) or a model in the local Hugging Face cache.
+
+        A checkpoint is compiled to float32 once, into this machine's cache. `threads`: batches computed at the
+        same time, by default as many as this process has processors.
+        Raises `ModelNotFoundError`, `ConfigError`, `CheckpointError` or `BundleError`.
+        """
+        bundle = find_bundle(name, head=cls.head)
+        if bundle.manifest.task != cls.task:
+            raise CheckpointError(
+                f"{name} is a model for {bundle.manifest.task}; {cls.__name__} is for {cls.task}.",
+                "Load it with the class of its own task, or name another model.",
+            )
+        engine = OnnxRuntimeEngine(bundle.graph, threads)
+        return cls(DistilBertConfig.from_folder(bundle.folder), engine, bundle.folder)
+
+    def __call__(
+        self,
+        input_ids: ArrayLike,
+        attention_mask: ArrayLike | None = None,
+        token_type_ids: ArrayLike | None = None,
+    ) -> Output:
+        """Run one padded batch: whole numbers `[batch, length]`; a mask left out means no padding.
+
+        Raises `OptionError` for another shape, or ids that the model does not have.
+        """
+        ids = _tokens("input_ids", input_ids, self.config.vocab_size)
+        if ids.shape[1] > self.config.max_position_embeddings:
+            raise OptionError(
+                f"input_ids has {ids.shape[1]} tokens a text; this model reads {self.config.max_position_embeddings}.",
+                "Tokenize with truncation=True.",
+            )
+        mask = (
+            np.ones_like(ids) if attention_mask is None else _tokens("attention_mask", attention_mask, 2, ids)
+        )
+        types = np.zeros_like(ids)
+        if token_type_ids is not None:
+            types = _tokens("token_type_ids", token_type_ids, max(self.config.type_vocab_size, 2), ids)
+        arrays = self.engine.run({"input_ids": ids, "attention_mask": mask, "token_type_ids": types})
+        return self.output(**arrays)  # type: ignore[return-value]
+
+    def eval(self) -> Self:
+        """Nothing to do: this class only runs."""
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """Refuse, naming the class that trains."""
+        return self.eval() if not mode else self._refuse("train()")
+
+    def parameters(self) -> Any:
+        """Refuse, naming the class that trains."""
+        return self._refuse("parameters()")
+
+    def _refuse(self, what: str) -> Any:
+        name = type(self).__name__
+        raise OptionError(
+            f"distilbert.{name} runs without PyTorch and has no {what}.", f"distilbert.models.{name} trains."
+        )
+
+
+class DistilBertModel(_RunModel[BaseModelOutput]):
+    """The encoder without a head: `last_hidden_state`. Of a classifier's checkpoint, its encoder."""
+
+    task = "feature-extraction"
+    output = BaseModelOutput
+    head = False
+
+
+class DistilBertForSequenceClassification(_RunModel[SequenceClassifierOutput]):
+    """A text classifier: `logits`.
+
+    >>> from distilbert import DistilBertTokenizer
+    >>> tokenizer = DistilBertTokenizer.from_pretrained("distilbert-sst2")
+    >>> model = DistilBertForSequenceClassification.from_pretrained("distilbert-sst2")
+    >>> model(**tokenizer("Charming.", return_tensors="np")).logits.shape
+    (1, 2)
+    """
+
+    task = "text-classification"
+    output = SequenceClassifierOutput
+
+
+def _tokens(name: str, values: ArrayLike, limit: int, like: np.ndarray | None = None) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.integer):
+        raise OptionError(
+            f"{name} must be whole numbers [batch, length], not {array.dtype} of shape {list(array.shape)}.",
+            'Make them with tokenizer(text, return_tensors="np").',
+        )
+    if like is not None and array.shape != like.shape:
+        raise OptionError(
+            f"{name} has shape {list(array.shape)}, but input_ids {list(like.shape)}.",
+            "Make both with one call of the tokenizer.",
+        )
+    if array.min() < 0 or array.max() >= limit:
+        raise OptionError(
+            f"{name} must lie between 0 and {limit - 1}, but runs from {array.min()} to {array.max()}.",
+            "Use the tokenizer that belongs to this model.",
+        )
+    return array.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Strings to numbers and back: the tokenizer, batching and windows. Nothing here knows a model."""

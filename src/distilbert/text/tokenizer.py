@@ -1,0 +1,767 @@
+"""`DistilBertTokenizer`: text to token ids and back, answering as Hugging Face's class of that name does.
+
+It stands on the `tokenizers` library, whose truncation and padding are state of its object. That object is never
+changed here: a call that cuts or pads does so on a copy, which shares the vocabulary and takes 20 µs to make. So one
+tokenizer serves any number of threads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import warnings
+from collections import UserDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from distilbert.errors import OptionError, TokenizerError
+from distilbert.text.tokenizer_files import (
+    LARGEST_LIMIT,
+    Settings,
+    from_vocabulary,
+    read_folder,
+    write_folder,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from tokenizers import Encoding
+
+# What can be returned, in Hugging Face's order -> where a `tokenizers.Encoding` has it.
+_COLUMNS: Mapping[str, Callable[[Any], Any]] = {
+    "input_ids": operator.attrgetter("ids"),
+    "token_type_ids": operator.attrgetter("type_ids"),
+    "attention_mask": operator.attrgetter("attention_mask"),
+    "special_tokens_mask": operator.attrgetter("special_tokens_mask"),
+    "offset_mapping": operator.attrgetter("offsets"),
+    "length": len,
+}
+# May be set after loading, and are saved as they then are.
+_ADJUSTABLE = (
+    "model_max_length",
+    "model_input_names",
+    "padding_side",
+    "truncation_side",
+    "clean_up_tokenization_spaces",
+)
+# Hugging Face's `clean_up_tokenization`, in its order.
+_CLEAN_UP = {" .": ".", " ?": "?", " !": "!", " ,": ",", " ' ": "'"}
+_CLEAN_UP |= {f" {ending}": ending for ending in ("n't", "'m", "'s", "'ve", "'re")}
+
+
+class EncodedTexts(NamedTuple):
+    """Token ids as plain lists, one a text: special tokens included, not padded."""
+
+    input_ids: list[list[int]]
+    token_type_ids: list[list[int]] | None  # None where no text is a pair: all would be 0
+    truncated: list[bool]
+
+
+def _special(role: str) -> tuple[property, property]:
+    """Make the attributes of a role, its token and its id: None where the tokenizer has no such token."""
+
+    def token(self: DistilBertTokenizer) -> str | None:
+        return self.special_tokens_map.get(role)
+
+    def token_id(self: DistilBertTokenizer) -> int | None:
+        return self.backend_tokenizer.token_to_id(self.special_tokens_map.get(role, ""))
+
+    return property(token), property(token_id)
+
+
+class DistilBertTokenizer:
+    """The WordPiece tokenizer of DistilBERT and BERT, from a `vocab.txt` (or token -> id) and `Settings`' names.
+
+    >>> words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "film", "##s", "!"]
+    >>> tokenizer = DistilBertTokenizer({word: i for i, word in enumerate(words)})
+    >>> tokenizer("Good films!")
+    {'input_ids': [2, 5, 6, 7, 8, 3], 'attention_mask': [1, 1, 1, 1, 1, 1]}
+    >>> tokenizer(["Good", "Films!"], padding=True, return_tensors="np").input_ids
+    array([[2, 5, 3, 0, 0],
+           [2, 6, 7, 8, 3]])
+    >>> tokenizer.decode([2, 5, 6, 7, 8, 3], skip_special_tokens=True)
+    'good films!'
+
+    Raises `TokenizerError` for files that cannot be used, `OptionError` for settings that cannot.
+    """
+
+    bos_token, bos_token_id = _special("bos_token")
+    eos_token, eos_token_id = _special("eos_token")
+    unk_token, unk_token_id = _special("unk_token")
+    sep_token, sep_token_id = _special("sep_token")
+    pad_token, pad_token_id = _special("pad_token")
+    cls_token, cls_token_id = _special("cls_token")
+    mask_token, mask_token_id = _special("mask_token")
+    model_max_length: int  # tokens, special ones included
+    model_input_names: list[str]
+    padding_side: str
+    truncation_side: str
+    clean_up_tokenization_spaces: bool
+
+    def __init__(
+        self,
+        vocab_file: str | os.PathLike[str] | Mapping[str, int],
+        do_lower_case: bool = True,
+        **settings: Any,
+    ) -> None:
+        self._adopt(*from_vocabulary(vocab_file, {"do_lower_case": do_lower_case, **settings}))
+
+    @classmethod
+    def from_pretrained(cls, name: str | os.PathLike[str], **settings: Any) -> DistilBertTokenizer:
+        """Load the tokenizer of a folder, an embedded model or a name on the hub; `settings` win over its files.
+
+        Whether token types are returned, `model_input_names` in `tokenizer_config.json` says, or else the
+        `model_type` in the `config.json` beside it: BERT takes them, DistilBERT does not.
+        """
+        from distilbert.files.hub import resolve
+
+        return cls.from_folder(resolve(name), **settings)
+
+    @classmethod
+    def from_folder(cls, folder: Path, **settings: Any) -> DistilBertTokenizer:
+        """Load the tokenizer of a local folder, as `from_pretrained` does."""
+        tokenizer = cls.__new__(cls)
+        tokenizer._adopt(*read_folder(Path(folder), settings))
+        return tokenizer
+
+    def _adopt(self, backend: Tokenizer, settings: Settings) -> None:
+        self.backend_tokenizer = backend
+        self.special_tokens_map = settings.special_tokens
+        self._settings = settings
+        self._frames = [Frame.of(backend, pair=pair) for pair in (False, True)]
+        for name in _ADJUSTABLE:
+            setattr(self, name, getattr(settings, name))
+        self.model_input_names = list(settings.model_input_names)
+
+    def _settings_now(self) -> Settings:
+        now = {name: getattr(self, name) for name in _ADJUSTABLE}
+        return Settings.of(dataclasses.asdict(self._settings) | now)
+
+    def __getstate__(self) -> tuple[Tokenizer, Settings]:
+        return self.backend_tokenizer, self._settings_now()
+
+    def __setstate__(self, state: tuple[Tokenizer, Settings]) -> None:
+        self._adopt(*state)
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the files from which we and Hugging Face read the same tokenizer back; return their paths."""
+        paths = write_folder(Path(folder), self.backend_tokenizer, self._settings_now())
+        return tuple(str(path) for path in paths)
+
+    def __call__(
+        self,
+        text: str | Sequence[Any],
+        text_pair: str | Sequence[Any] | None = None,
+        *,
+        add_special_tokens: bool = True,
+        padding: bool | str = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+    ) -> BatchEncoding:
+        """Encode a text, a pair, or a list of either; with `is_split_into_words` each text is a list of words.
+
+        `padding`: True or "longest", "max_length", False. `truncation`: True or "longest_first", "only_first",
+        "only_second", False; left out, a `max_length` implies True. `max_length` counts special tokens too, and
+        is `model_max_length` unless given. `return_overflowing_tokens` makes further rows of what is cut, each
+        repeating `stride` tokens of the row before. `return_tensors="np"` gives int64 arrays `[batch, length]`
+        instead of lists.
+
+        Raises `OptionError` for options that cannot be met, `TokenizerError` for a text that cannot be encoded.
+        """
+        rows, is_batch = to_rows(text, text_pair, words=is_split_into_words)
+        as_arrays = wants_arrays(return_tensors)
+        plan = self._plan(padding, truncation, max_length, pad_to_multiple_of, stride)
+        if not return_overflowing_tokens:
+            plan = dataclasses.replace(plan, stride=0)
+        encodings = self._encode(rows, plan, specials=add_special_tokens, words=is_split_into_words)
+        groups = [[whole, *(whole.overflowing if return_overflowing_tokens else ())] for whole in encodings]
+        pieces = [piece for group in groups for piece in group]
+
+        wanted = {
+            "input_ids": True,
+            "token_type_ids": self._returns("token_type_ids", return_token_type_ids),
+            "attention_mask": self._returns("attention_mask", return_attention_mask),
+            "special_tokens_mask": return_special_tokens_mask,
+            "offset_mapping": return_offsets_mapping,
+            "length": return_length,
+        }
+        columns = {name: [read(piece) for piece in pieces] for name, read in _COLUMNS.items() if wanted[name]}
+        if return_overflowing_tokens:
+            columns["overflow_to_sample_mapping"] = [row for row, group in enumerate(groups) for _ in group]
+        elif not is_batch and not as_arrays:
+            columns = {name: rows[0] if isinstance(rows[0], list) else rows for name, rows in columns.items()}
+        return BatchEncoding(to_arrays(columns) if as_arrays else columns, pieces)
+
+    def _returns(self, name: str, asked: bool | None) -> bool:
+        return name in self.model_input_names if asked is None else asked
+
+    def _plan(
+        self,
+        padding: object,
+        truncation: object,
+        max_length: int | None,
+        multiple: int | None = None,
+        stride: int = 0,
+    ) -> Plan:
+        plan = Plan.of(padding, truncation, max_length, multiple, stride, self.model_max_length)
+        if plan.padding != "do_not_pad" and self.pad_token is None:
+            raise OptionError(
+                "This tokenizer has no pad_token, so it cannot pad.", "Load it with a pad_token."
+            )
+        return plan
+
+    def _encode(self, rows: list[Row], plan: Plan, *, specials: bool, words: bool) -> list[Encoding]:
+        """One encoding a row, cut and padded as planned, with what was cut as its `overflowing`."""
+        tokenizer = _copy(self.backend_tokenizer)
+        if plan.max_length is not None and plan.truncation != "do_not_truncate":
+            self._enable_truncation(tokenizer, plan, plan.max_length)
+            if plan.stride or plan.max_length < self._frames[1].size:
+                # Here the library would not raise later: it panics, or cuts nothing.
+                self._refuse(rows, plan, specials=specials, words=words)
+        if plan.padding != "do_not_pad":
+            tokenizer.enable_padding(
+                length=plan.max_length if plan.padding == "max_length" else None,
+                pad_to_multiple_of=plan.multiple,
+                direction=self.padding_side,
+                pad_id=self.pad_token_id,
+                pad_token=self.pad_token,
+            )
+        inputs = [row if len(row) == 2 else row[0] for row in rows]
+        try:
+            return tokenizer.encode_batch(inputs, is_pretokenized=words, add_special_tokens=specials)
+        except Exception as error:  # of any class, and without the row
+            self._refuse(rows, plan, specials=specials, words=words)
+            raise TokenizerError(f"The texts cannot be encoded: {error}.", "Try them one by one.") from error
+
+    def _enable_truncation(self, tokenizer: Tokenizer, plan: Plan, max_length: int) -> None:
+        try:
+            tokenizer.enable_truncation(
+                max_length, stride=plan.stride, strategy=plan.truncation, direction=self.truncation_side
+            )
+        except ValueError as error:
+            most = max_length - self._frames[0].size
+            raise OptionError(
+                f"stride={plan.stride} must be at most {most}, which is max_length without special tokens.",
+                "Take a smaller one, or a greater max_length.",
+            ) from error
+
+    def _refuse(self, rows: list[Row], plan: Plan, *, specials: bool, words: bool) -> None:
+        """Raise for the first row that cannot be encoded as planned, if there is one."""
+        encodings = iter(self._tokenize(rows, words=words))
+        for index, row in enumerate(rows):
+            plan.kept([len(next(encodings)) for _ in row], self._frames[len(row) - 1].size * specials, index)
+
+    def _tokenize(self, rows: list[Row], *, words: bool) -> list[Encoding]:
+        """The texts of all rows, one after the other: their ids only, without special tokens, never cut."""
+        texts = [text for row in rows for text in row]
+        try:
+            return self.backend_tokenizer.encode_batch_fast(texts, words, add_special_tokens=False)
+        except TypeError as error:
+            raise unencodable(rows, words=words) from error
+
+    def encode_texts(
+        self,
+        texts: Sequence[str | tuple[str, str]],
+        *,
+        max_length: int | None = None,
+        strategy: str = "longest_first",
+    ) -> EncodedTexts:
+        """Encode texts and pairs for a pipeline: the ids of `__call__` in one pass, without offsets or padding.
+
+        `max_length` counts special tokens too; None cuts nothing, whatever `model_max_length` is. Raises as
+        `__call__` does.
+        """
+        rows = [to_row(text, index) for index, text in enumerate(texts)]
+        plan = self._plan(False, strategy if max_length is not None else False, max_length)
+        encodings = iter(self._tokenize(rows, words=False))
+        result = EncodedTexts([], [] if any(len(row) == 2 for row in rows) else None, [])
+        for index, row in enumerate(rows):
+            frame = self._frames[len(row) - 1]
+            ids = [next(encodings).ids for _ in row]
+            lengths = [len(text) for text in ids]
+            kept = plan.kept(lengths, frame.size, index)
+            if kept != lengths:
+                ids = [self._cut(text, keep) for text, keep in zip(ids, kept, strict=True)]
+            result.input_ids.append(frame.ids(ids))
+            result.truncated.append(kept != lengths)
+            if result.token_type_ids is not None:
+                result.token_type_ids.append(frame.type_ids(kept))
+        return result
+
+    def _cut(self, ids: list[int], keep: int) -> list[int]:
+        return ids[:keep] if self.truncation_side == "right" else ids[len(ids) - keep :]
+
+    def pad(
+        self,
+        encoded_inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        padding: bool | str = True,
+        *,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+    ) -> BatchEncoding:
+        """Pad what is encoded already: a row or a batch as `__call__` gives it, or a list of rows.
+
+        Entries that are no inputs of a model (labels, offsets) stay as they are.
+        """
+        if not isinstance(encoded_inputs, Mapping):
+            names = encoded_inputs[0] if encoded_inputs else ()
+            encoded_inputs = {name: [row[name] for row in encoded_inputs] for name in names}
+        columns = {name: _as_list(column) for name, column in encoded_inputs.items()}
+        if "input_ids" not in columns:
+            seen = ", ".join(columns) or "nothing"
+            raise OptionError(
+                f"pad needs input_ids, and was given {seen}.", "Give it what the tokenizer returned."
+            )
+        is_batch = not columns["input_ids"] or not hasattr(columns["input_ids"][0], "__index__")
+        if not is_batch:
+            columns = {name: [row] for name, row in columns.items()}
+        if self._returns("attention_mask", return_attention_mask):
+            columns.setdefault("attention_mask", [[1] * len(ids) for ids in columns["input_ids"]])
+
+        plan = self._plan(padding, False, max_length, pad_to_multiple_of)
+        length = plan.padded(max(map(len, columns["input_ids"]), default=0))
+        fillers = {
+            "attention_mask": 0,
+            "token_type_ids": 0,
+            "special_tokens_mask": 1,
+            "input_ids": self.pad_token_id,
+        }
+        for name in fillers.keys() & columns.keys():
+            columns[name] = [self._filled(row, fillers[name], length) for row in columns[name]]
+        if wants_arrays(return_tensors):
+            return BatchEncoding(to_arrays(columns))
+        return BatchEncoding(columns if is_batch else {name: rows[0] for name, rows in columns.items()})
+
+    def _filled(self, row: Any, filler: int, length: int) -> list[int]:
+        filling = [filler] * (length - len(row))
+        return [*row, *filling] if self.padding_side == "right" else [*filling, *row]
+
+    def encode(self, text: Any, text_pair: Any = None, **options: Any) -> list[int]:
+        """The `input_ids` of a call with the same arguments."""
+        ids: list[int] = self(text, text_pair, **options)["input_ids"]
+        return ids
+
+    def tokenize(
+        self, text: str, pair: str | None = None, add_special_tokens: bool = False, **options: Any
+    ) -> list[str]:
+        """The tokens of a text; those that continue a word begin with ##."""
+        return self(text, pair, add_special_tokens=add_special_tokens, **options).tokens()
+
+    def decode(
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> str | list[str]:
+        """The text of an id, a list or an array of them; the list of texts of a batch."""
+        ids = _as_list(token_ids)
+        if isinstance(ids, list | tuple) and ids and isinstance(ids[0], list | tuple | np.ndarray):
+            return [str(self.decode(row, skip_special_tokens, clean_up_tokenization_spaces)) for row in ids]
+        try:
+            text = self.backend_tokenizer.decode([ids] if isinstance(ids, int) else ids, skip_special_tokens)
+        except (TypeError, OverflowError) as error:
+            raise TokenizerError(
+                f"Token ids must be whole numbers from 0, not {token_ids!r:.80}.",
+                "Give a list or an array of them.",
+            ) from error
+        if clean_up_tokenization_spaces is None:
+            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
+        for spaced, tight in _CLEAN_UP.items() if clean_up_tokenization_spaces else ():
+            text = text.replace(spaced, tight)
+        return text
+
+    def batch_decode(self, sequences: Any, **options: Any) -> list[str]:
+        """The texts of a batch of token ids, with the options of `decode`."""
+        texts = self.decode(sequences, **options)
+        return [texts] if isinstance(texts, str) else texts
+
+    def convert_tokens_to_ids(self, tokens: str | Sequence[str]) -> int | list[int]:
+        """The id of a token, or the ids of several; what is not in the vocabulary has `unk_token`'s."""
+        return self._id(tokens) if isinstance(tokens, str) else [self._id(token) for token in tokens]
+
+    def _id(self, token: str) -> int:
+        token_id = self.backend_tokenizer.token_to_id(token)
+        return int(self.unk_token_id if token_id is None else token_id)
+
+    def convert_ids_to_tokens(
+        self, ids: int | Sequence[int], skip_special_tokens: bool = False
+    ) -> str | list[str | None] | None:
+        """The token of an id, or the tokens of several; None for an id beyond the vocabulary."""
+        if isinstance(ids, int):
+            return self.backend_tokenizer.id_to_token(ids)
+        skipped = self.all_special_ids if skip_special_tokens else []
+        return [
+            self.backend_tokenizer.id_to_token(int(token_id)) for token_id in ids if token_id not in skipped
+        ]
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """Tokens joined to text, their ## undone."""
+        return str(self.backend_tokenizer.decoder.decode(list(tokens)))
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many special tokens a text or a pair is given."""
+        return self._frames[pair].size
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        """The special tokens, each once, the named ones first."""
+        return list(dict.fromkeys((*self.special_tokens_map.values(), *self._settings.extra_special_tokens)))
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """The ids of `all_special_tokens`."""
+        return [self._id(token) for token in self.all_special_tokens]
+
+    @property
+    def vocab_size(self) -> int:
+        """Entries of the vocabulary, without the tokens added to it; `len(tokenizer)` counts these too."""
+        return self.backend_tokenizer.get_vocab_size(with_added_tokens=False)
+
+    def __len__(self) -> int:
+        return self.backend_tokenizer.get_vocab_size()
+
+    def get_vocab(self) -> dict[str, int]:
+        """Token -> id, added tokens included."""
+        return self.backend_tokenizer.get_vocab()
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(vocab_size={self.vocab_size}, model_max_length={self.model_max_length})"
+        )
+
+
+DistilBertTokenizerFast = DistilBertTokenizer  # its name in older code
+
+
+def _copy(backend: Tokenizer) -> Tokenizer:
+    """The same tokenizer as an object of its own, over the same vocabulary."""
+    copy = Tokenizer(backend.model)
+    for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
+        setattr(copy, part, getattr(backend, part))
+    added = backend.get_added_tokens_decoder()
+    copy.add_tokens([added[token_id] for token_id in sorted(added)])
+    return copy
+
+
+def _as_list(values: Any) -> Any:
+    return values.tolist() if hasattr(values, "tolist") else values
+
+
+Row = tuple[Any, ...]  # one text or two; a text is a str, or a list of words
+
+# What a caller may write -> what it means.
+_PADDING: dict[object, str] = {
+    False: "do_not_pad",
+    True: "longest",
+    **{name: name for name in ("longest", "max_length", "do_not_pad")},
+}
+_TRUNCATION: dict[object, str] = {
+    None: "do_not_truncate",
+    False: "do_not_truncate",
+    True: "longest_first",
+    **{name: name for name in ("longest_first", "only_first", "only_second", "do_not_truncate")},
+}
+
+
+class Span(NamedTuple):
+    """Characters or tokens from `start` up to `end`, which is the first beyond."""
+
+    start: int
+    end: int
+
+
+def _look_up(way: str) -> Callable[..., Any]:
+    def find(self: BatchEncoding, first: int, second: int | None = None, sequence_index: int = 0) -> Any:
+        row, position = (0, first) if second is None else (first, second)
+        in_text = () if way.startswith("token") else (sequence_index,)
+        found = getattr(self.encodings[row], way)(position, *in_text)
+        return Span(*found) if isinstance(found, tuple) else found
+
+    find.__doc__ = f"From {way.replace('_', ' ')}: `(position)` in the only row, or `(row, position)`."
+    return find
+
+
+class BatchEncoding(UserDict[str, Any]):
+    """What a tokenizer returns: a mapping whose entries are attributes too, with ways between characters, words
+    and tokens. `encodings`, also by number as in `encoded[0]`, are the library's own, one a row.
+    """
+
+    def __init__(self, columns: Mapping[str, Any], encodings: Sequence[Encoding] = ()) -> None:
+        super().__init__(columns)
+        self.encodings = encodings
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.data[key] if isinstance(key, str) else self.encodings[key]
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "data" and name in self.data:  # while a pickle is read there is no `data` yet
+            return self.data[name]
+        raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+    def tokens(self, batch_index: int = 0) -> list[str]:
+        """The tokens of a row."""
+        return self.encodings[batch_index].tokens
+
+    def word_ids(self, batch_index: int = 0) -> list[int | None]:
+        """The word of each token of a row; None for special tokens."""
+        return self.encodings[batch_index].word_ids
+
+    def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
+        """The text, 0 or 1, of each token of a row; None for special tokens."""
+        return self.encodings[batch_index].sequence_ids
+
+    token_to_sequence = _look_up("token_to_sequence")
+    token_to_word = _look_up("token_to_word")
+    token_to_chars = _look_up("token_to_chars")
+    word_to_tokens = _look_up("word_to_tokens")
+    word_to_chars = _look_up("word_to_chars")
+    char_to_token = _look_up("char_to_token")
+    char_to_word = _look_up("char_to_word")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the rows of a call are cut and padded."""
+
+    padding: str = "do_not_pad"
+    truncation: str = "do_not_truncate"
+    max_length: int | None = None  # tokens, special ones included
+    multiple: int = 1
+    stride: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        padding: object,
+        truncation: object,
+        max_length: int | None,
+        multiple: int | None,
+        stride: int,
+        limit: int,
+    ) -> Plan:
+        """What a call's options come to, by Hugging Face's rules, for a model that reads at most `limit` tokens."""
+        _refuse_below(1, max_length=max_length, pad_to_multiple_of=multiple)
+        _refuse_below(0, stride=stride)
+        if max_length is not None and padding is False and truncation is None:
+            truncation = True
+        pad, cut = _choice("padding", padding, _PADDING), _choice("truncation", truncation, _TRUNCATION)
+        if max_length is not None and pad == "longest" and cut == "do_not_truncate":
+            message = "max_length does nothing with padding=True alone; padding='max_length' pads to it."
+            warnings.warn(message, stacklevel=4)
+        if max_length is None:
+            max_length = limit if limit <= LARGEST_LIMIT else None
+        if max_length is None:
+            return cls("do_not_pad" if pad == "max_length" else pad, multiple=multiple or 1)
+        if pad != "do_not_pad" and cut != "do_not_truncate" and max_length % (multiple or 1):
+            raise OptionError(
+                f"max_length={max_length} must be a multiple of pad_to_multiple_of={multiple}.",
+                "Change one of them.",
+            )
+        return cls(pad, cut, max_length, multiple or 1, stride)
+
+    def padded(self, longest: int) -> int:
+        """The length that rows are padded to when the longest of them is so long; 0 where they stay as they are."""
+        if self.padding == "do_not_pad":
+            return 0
+        length = self.max_length if self.padding == "max_length" else longest
+        return -(-(length or 0) // self.multiple) * self.multiple
+
+    def kept(self, lengths: list[int], specials: int, index: int) -> list[int]:
+        """How many tokens each text of row `index` keeps beside so many special ones.
+
+        Raises `OptionError` or `TokenizerError` where the row cannot be cut as planned.
+        """
+        if self.truncation == "do_not_truncate" or self.max_length is None:
+            return lengths
+        room = self.max_length - specials
+        if room < 0:
+            raise OptionError(
+                f"max_length={self.max_length} must have room for a row's {specials} special tokens.",
+                "Take a greater one.",
+            )
+        kept = _share(room, lengths, self.truncation)
+        if kept is None:
+            reason = "it has no second text" if len(lengths) == 1 else "its other text alone has too many"
+            raise TokenizerError(
+                f"Row {index} cannot be cut to {self.max_length} tokens by {self.truncation!r}: {reason}.",
+                "Use truncation='longest_first', or a greater max_length.",
+            )
+        for length, keep in zip(lengths, kept, strict=True):
+            if keep < length and 0 < keep <= self.stride:
+                raise OptionError(
+                    f"stride={self.stride} must be less than the {keep} tokens that row {index} keeps of a text.",
+                    "Take a smaller one, or a greater max_length.",
+                )
+        return kept
+
+
+def _share(room: int, lengths: list[int], strategy: str) -> list[int] | None:
+    """Share room for so many tokens among the texts of a row; None where `strategy` does not allow it.
+
+    >>> _share(8, [7, 3], "longest_first"), _share(8, [7, 3], "only_second")
+    ([5, 3], [7, 1])
+    """
+    excess = sum(lengths) - room
+    if excess <= 0:
+        return lengths
+    if room == 0:
+        return [0] * len(lengths)
+    if len(lengths) == 1:
+        return None if strategy == "only_second" else [room]
+    first, second = lengths
+    if strategy == "only_first":
+        return [first - excess, second] if first > excess else None
+    if strategy == "only_second":
+        return [first, second - excess] if second > excess else None
+    shorter = min(first, second, room // 2)
+    return [room - shorter, shorter] if first > second else [shorter, room - shorter]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The special tokens before, between and after the texts of a row, such as [CLS] text [SEP] text [SEP]."""
+
+    gaps: list[list[int]]
+    gap_types: list[list[int]]
+    text_types: list[int]
+
+    @classmethod
+    def of(cls, backend: Tokenizer, *, pair: bool) -> Frame:
+        """Read it off an encoded probe, since `tokenizer.json` may hold any template."""
+        probe = backend.encode("a", "a" if pair else None)
+        frame = cls([[]], [[]], [])
+        for text, token_id, type_id in zip(probe.sequence_ids, probe.ids, probe.type_ids, strict=True):
+            if text is None:
+                frame.gaps[-1].append(token_id)
+                frame.gap_types[-1].append(type_id)
+            elif text == len(frame.text_types):
+                frame.text_types.append(type_id)
+                frame.gaps.append([])
+                frame.gap_types.append([])
+        return frame
+
+    @property
+    def size(self) -> int:
+        """How many special tokens there are."""
+        return sum(map(len, self.gaps))
+
+    def ids(self, texts: list[list[int]]) -> list[int]:
+        """The row's token ids."""
+        return _interleave(self.gaps, texts)
+
+    def type_ids(self, lengths: list[int]) -> list[int]:
+        """The row's token types, for texts of these lengths."""
+        texts = [[type_id] * length for type_id, length in zip(self.text_types, lengths, strict=True)]
+        return _interleave(self.gap_types, texts)
+
+
+def _interleave(gaps: list[list[int]], texts: list[list[int]]) -> list[int]:
+    row = list(gaps[0])
+    for text, gap in zip(texts, gaps[1:], strict=True):
+        row += text
+        row += gap
+    return row
+
+
+def to_rows(text: Any, text_pair: Any, *, words: bool) -> tuple[list[Row], bool]:
+    """Bring every form of input to one, rows of one or two texts; and say whether they were given as a batch."""
+    is_batch = isinstance(text, list | tuple)
+    if words and is_batch:
+        is_batch = len(text) > 0 and isinstance(text[0], list | tuple)
+    if not is_batch:
+        return [to_row(text if text_pair is None else (text, text_pair), 0, words=words)], False
+    if text_pair is not None:
+        if not isinstance(text_pair, list | tuple) or len(text_pair) != len(text):
+            seen = len(text_pair) if isinstance(text_pair, list | tuple) else _seen(text_pair)
+            raise TokenizerError(
+                f"{len(text)} texts need a list of as many in text_pair, not {seen}.", "Pair each text."
+            )
+        text = list(zip(text, text_pair, strict=True))
+    return [to_row(row, index, words=words) for index, row in enumerate(text)], True
+
+
+def to_row(given: Any, index: int, *, words: bool = False) -> Row:
+    """One row, from a text or a pair. Raises `TokenizerError`, with the row's index, for what is neither."""
+    kind: Any = list | tuple if words else str
+    if isinstance(given, kind) and not (words and given and isinstance(given[0], list | tuple)):
+        return (given,)
+    if isinstance(given, list | tuple) and len(given) == 2 and all(isinstance(text, kind) for text in given):
+        return tuple(given)
+    wanted = "a list of words, or a pair of such lists" if words else "a str, or a pair of them"
+    raise TokenizerError(f"Row {index} must be {wanted}, not {_seen(given)}.", "Mend it, or leave it out.")
+
+
+def unencodable(rows: list[Row], *, words: bool) -> TokenizerError:
+    """Find what the library refused, since it does not say."""
+    for index, row in enumerate(rows):
+        for string in (string for text in row for string in (text if words else [text])):
+            if not isinstance(string, str):
+                return TokenizerError(
+                    f"A word of row {index} must be a str, not {_seen(string)}.", "Mend it."
+                )
+            try:
+                string.encode()
+            except UnicodeEncodeError as error:
+                code = f"U+{ord(string[error.start]):04X}"
+                return TokenizerError(
+                    f"Row {index} has half a surrogate pair, {code}, at character {error.start}.",
+                    "Mend it: text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace').",
+                )
+    return TokenizerError("The tokenizers library refuses these texts.", "Try them one by one.")
+
+
+def wants_arrays(tensors: object) -> bool:
+    """Whether `return_tensors` asks for arrays. Raises `OptionError` for what is neither "np" nor None."""
+    if tensors is None or tensors == "np":
+        return tensors == "np"
+    raise OptionError(
+        f"return_tensors must be 'np' or None, not {tensors!r}: of array libraries, this knows NumPy only.",
+        "For the PyTorch classes of distilbert.models, ask for 'np' and wrap each array in torch.from_numpy.",
+    )
+
+
+def to_arrays(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Each column as an int64 array, `[batch, length]` for tokens. Raises `OptionError` for rows of several lengths."""
+    try:
+        return {name: np.asarray(rows, dtype=np.int64) for name, rows in columns.items()}
+    except ValueError as error:
+        raise OptionError("Rows of different lengths are no array.", "Add padding=True.") from error
+
+
+def _choice(name: str, value: object, table: Mapping[object, str]) -> str:
+    if isinstance(value, str | bool | None) and value in table:
+        return table[value]
+    choices = ", ".join(map(repr, table))
+    raise OptionError(f"{name} must be one of {choices}, not {value!r}.", "Leave it out for the default.")
+
+
+def _refuse_below(least: int, **options: Any) -> None:
+    for name, value in options.items():
+        if value is not None and not (hasattr(value, "__index__") and value >= least):
+            raise OptionError(
+                f"{name} must be a whole number of at least {least}, not {value!r}.",
+                "Leave it out for the default.",
+            )
+
+
+def _seen(value: object) -> str:
+    return f"{type(value).__name__} ({value!r:.40})"

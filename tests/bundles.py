@@ -1,0 +1,83 @@
+"""What tests of compiling and running share: texts of tiny words, gates, and float32 weights out of int8 graphs."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tiny import WORDS, save_tensors
+
+from distilbert.compile import Gate
+from distilbert.files.hub import EMBEDDED as EMBEDDED_MODELS
+from distilbert.metrics.gate import Verdict
+from distilbert.tasks.gates import GATES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from distilbert.engines.base import Floats
+    from distilbert.files.checkpoint import Checkpoint
+    from distilbert.text.tokenizer import DistilBertTokenizer
+
+EMBEDDED = EMBEDDED_MODELS / "distilbert-sst2"
+
+
+def sentences(count: int, seed: int = 0, longest: int = 30) -> list[str]:
+    """Random texts of 1 to `longest` words that every tiny tokenizer knows."""
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, rng.integers(1, longest + 1))) for _ in range(count)]
+
+
+def gate_after(failures: int) -> Callable[[Checkpoint, DistilBertTokenizer], Gate]:
+    """A gate that refuses so many candidates and then lets one through; errors are measured all the same.
+
+    The real gates need thousands of texts, and random weights flip more labels than trained ones.
+    """
+
+    def make_gate(checkpoint: Checkpoint, tokenizer: DistilBertTokenizer) -> Gate:
+        score, _ = GATES[checkpoint.head](sentences(40, seed=1), None, tokenizer, checkpoint.config)
+        judged = 0
+
+        def judge(reference: Floats, candidate: Floats) -> Verdict:
+            nonlocal judged
+            judged += 1
+            error = float(np.abs(reference - candidate).mean())
+            return Verdict(judged > failures, error, {"error": error}, f"mean error {error:.4f}")
+
+        return Gate(score, judge)
+
+    return make_gate
+
+
+open_gate = gate_after(0)
+
+
+def dequantised_checkpoint(bundle: Path, out: Path) -> Path:
+    """Write the float32 weights that an int8 bundle's graph stands for as a checkpoint in Hugging Face's names."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(bundle / "onnx" / "model_quantized.onnx").graph
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    arrays = {}
+    for name, array in stored.items():
+        if name.endswith(".int8"):
+            real = name.removesuffix(".int8")
+            arrays[real] = array.astype(np.float32) * stored[f"{real}.scale"]
+        elif name.endswith((".weight", ".bias")):
+            arrays[name] = array
+    tables = [name for name in arrays if name.startswith("embeddings.")]
+    for name in arrays.keys() - set(tables):
+        if arrays[name].ndim == 2:  # a graph multiplies from the right, a checkpoint from the left
+            arrays[name] = arrays[name].T
+    heads = ("pre_classifier.", "classifier.")
+    out.mkdir(parents=True)
+    save_tensors(
+        out / "model.safetensors",
+        {name if name.startswith(heads) else f"distilbert.{name}": array for name, array in arrays.items()},
+    )
+    for name in ("config.json", "vocab.txt", "tokenizer_config.json"):
+        shutil.copy(bundle / name, out / name)
+    return out

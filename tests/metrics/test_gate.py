@@ -1,0 +1,116 @@
+"""The gate lets through what strays little from float32, and says in figures how little."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distilbert.metrics.gate import (
+    MAX_FLIPS,
+    MIN_CORRELATION,
+    MIN_COSINE,
+    Verdict,
+    judge_label_sets,
+    judge_labels,
+    judge_numbers,
+    judge_vectors,
+)
+
+JUDGES = (judge_labels, judge_label_sets, judge_numbers, judge_vectors)
+
+
+def logits(rows: int = 2_000, labels: int = 2, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 2, (rows, labels)).astype(np.float32)
+
+
+def flipped(before: np.ndarray, count: int) -> np.ndarray:
+    """The same logits, but the first `count` texts have those of two labels swapped."""
+    after = before.copy()
+    after[:count] = after[:count, ::-1]
+    return after
+
+
+@given(st.integers(0, 40), st.integers(200, 3_000))
+def test_at_most_half_a_percent_of_the_labels_may_flip(count: int, texts: int) -> None:
+    before = logits(texts)
+    verdict = judge_labels(before, flipped(before, count))
+    assert verdict.passed == (count <= MAX_FLIPS * texts)
+    assert verdict.figures["texts"] == texts
+    assert verdict.figures["flips"] == count
+    assert verdict.figures["flip_share"] == pytest.approx(count / texts)
+    assert f"{count} of {texts:,} labels flipped" in verdict.said
+
+
+def test_with_the_right_labels_the_change_in_accuracy_is_told_with_its_interval() -> None:
+    before = logits()
+    gold = before.argmax(axis=1)
+    gold[:3] = 1 - gold[:3]  # float32 is wrong on three
+    figures = judge_labels(before, flipped(before, 8), gold).figures
+    assert figures["wrong_to_right"] == 3
+    assert figures["right_to_wrong"] == 5
+    assert figures["accuracy_change"] == pytest.approx(-2 / 2_000)
+    assert figures["accuracy_change_low"] < -2 / 2_000 < figures["accuracy_change_high"]
+
+
+def test_the_right_labels_change_figures_but_never_the_verdict() -> None:
+    before = logits()
+    after = flipped(before, 11)
+    gold = after.argmax(axis=1)  # each flip makes it better, and is still a flip
+    assert not judge_labels(before, after).passed
+    assert not judge_labels(before, after, gold).passed
+
+
+def test_a_text_with_several_labels_flips_once_when_any_of_them_does() -> None:
+    before = logits(1_000, 5)
+    after = before.copy()
+    after[:4] = -after[:4]  # all five labels of four texts
+    after[4, 2] = -after[4, 2]
+    verdict = judge_label_sets(before, after)
+    assert verdict.figures["flips"] == 5
+    assert verdict.passed
+    after[5, 0] = -after[5, 0]
+    assert not judge_label_sets(before, after).passed
+
+
+@pytest.mark.parametrize(("noise", "passes"), [(0.01, True), (0.5, False)])
+def test_a_regressions_numbers_must_follow_those_of_float32(noise: float, passes: bool) -> None:
+    before = logits(labels=1)
+    verdict = judge_numbers(before, before + noise * logits(labels=1, seed=1))
+    assert verdict.passed == passes
+    assert (verdict.figures["correlation"] >= MIN_CORRELATION) == passes
+    assert verdict.figures["max_error"] > verdict.figures["mean_error"] > 0
+
+
+@pytest.mark.parametrize(("noise", "passes"), [(0.05, True), (0.2, False)])
+def test_an_encoders_vectors_must_point_where_those_of_float32_do(noise: float, passes: bool) -> None:
+    before = logits(500, 64)
+    verdict = judge_vectors(before, before + noise * logits(500, 64, seed=1))
+    assert verdict.passed == passes
+    assert (verdict.figures["mean_cosine"] >= MIN_COSINE) == passes
+    assert verdict.figures["lowest_cosine"] <= verdict.figures["mean_cosine"]
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_equal_answers_pass_without_error(judge: object) -> None:
+    before = logits(labels=1 if judge is judge_numbers else 3)
+    verdict: Verdict = judge(before, before.copy())  # type: ignore[operator]
+    assert verdict.passed
+    assert verdict.error == 0
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+def test_an_answer_that_is_no_number_never_passes(judge: object) -> None:
+    before = -np.abs(logits(labels=1 if judge is judge_numbers else 2))
+    before[:, 1:] -= 50  # label 0 wins, which is also what argmax says of nothing but nan
+    after = before.copy()
+    after[7] = np.nan
+    assert not judge(before, after).passed  # type: ignore[operator]
+
+
+@given(st.floats(0, 1), st.sampled_from(JUDGES))
+def test_the_error_that_remedies_lower_is_the_mean_distance(distance: float, judge: object) -> None:
+    before = logits(200, labels=1 if judge is judge_numbers else 2)
+    verdict = judge(before, before + np.float32(distance))  # type: ignore[operator]
+    assert verdict.error == pytest.approx(distance, abs=1e-5)
