@@ -43,11 +43,13 @@ TOKENIZER_CONFIG = {
     "mask_token": "[MASK]",
 }
 
-Head = Literal["none", "sequence-classification", "masked-lm"]
+Head = Literal["none", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
 Dtype = Literal["F64", "F32", "F16", "BF16"]
 _ARCHITECTURES = {
     "none": "Model",
     "sequence-classification": "ForSequenceClassification",
+    "token-classification": "ForTokenClassification",
+    "question-answering": "ForQuestionAnswering",
     "masked-lm": "ForMaskedLM",
 }
 
@@ -103,11 +105,19 @@ def _distilbert_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[
         shapes |= _linear(f"{layer}.ffn.lin1", hidden, dim) | _linear(f"{layer}.ffn.lin2", dim, hidden)
         shapes |= _norm(f"{layer}.output_layer_norm", dim)
     if head == "sequence-classification":
-        shapes |= _linear("pre_classifier", dim, dim) | _linear("classifier", config.num_labels, dim)
+        shapes |= _linear("pre_classifier", dim, dim)
+    shapes |= _token_shapes(config, head)
     if head == "masked-lm":
         shapes |= _linear("vocab_transform", dim, dim) | _norm("vocab_layer_norm", dim)
         shapes |= {"vocab_projector.bias": (config.vocab_size,)}
     return shapes
+
+
+def _token_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[int, ...]]:
+    """What both families call by one name: a classifier of texts or tokens, or a span's start and end."""
+    if head in ("sequence-classification", "token-classification"):
+        return _linear("classifier", config.num_labels, config.dim)
+    return _linear("qa_outputs", 2, config.dim) if head == "question-answering" else {}
 
 
 def _bert_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[int, ...]]:
@@ -125,10 +135,9 @@ def _bert_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[int, .
         shapes |= _norm(f"{layer}.attention.output.LayerNorm", dim)
         shapes |= _linear(f"{layer}.intermediate.dense", hidden, dim)
         shapes |= _linear(f"{layer}.output.dense", dim, hidden) | _norm(f"{layer}.output.LayerNorm", dim)
-    if head != "masked-lm":
+    if head in ("none", "sequence-classification"):
         shapes |= _linear("pooler.dense", dim, dim)
-    if head == "sequence-classification":
-        shapes |= _linear("classifier", config.num_labels, dim)
+    shapes |= _token_shapes(config, head)
     if head == "masked-lm":
         shapes |= _linear("cls.predictions.transform.dense", dim, dim)
         shapes |= _norm("cls.predictions.transform.LayerNorm", dim)

@@ -107,10 +107,90 @@ def test_bfloat16_is_the_upper_half_of_a_float32(tmp_path):
     np.testing.assert_array_equal(read(tmp_path).arrays["classifier.weight"][0, :6], exact.view("<f4"))
 
 
-@pytest.mark.parametrize("head", ["none", "masked-lm"])
+LANGUAGE_MODEL = {"vocab_transform", "vocab_layer_norm", "vocab_projector"}
+HEADS = {
+    "none": set(),
+    "token-classification": {"classifier"},
+    "question-answering": {"qa_outputs"},
+    "masked-lm": LANGUAGE_MODEL,
+}
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told by the config", "shown by the tensors"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("model_type", ["distilbert", "bert"])
-def test_an_encoder_is_read_without_its_pooler_and_language_model(tmp_path, model_type, head):
-    checkpoint = read(tiny_checkpoint(tmp_path, model_type=model_type, head=head))
+def test_every_head_is_read_under_the_same_names_in_both_families(tmp_path, model_type, head, told):
+    settings = {} if told else {"architectures": ()}
+    checkpoint = read(tiny_checkpoint(tmp_path, model_type=model_type, head=head, **settings))
+    assert checkpoint.head == head
+    own = {name for name in checkpoint.arrays if not name.startswith(("embeddings.", "transformer."))}
+    assert {name.rsplit(".", 1)[0] for name in own} == HEADS[head]
+    assert len(checkpoint.arrays) - len(own) == 4 + 2 * 16 + (model_type == "bert")
+
+
+def save_language_model(folder, change, **settings):
+    """A tiny language model of BERT whose tensors `change` may change; returns them."""
+    config = tiny_config(model_type="bert", architectures=("BertForMaskedLM",), **settings)
+    arrays = tiny_arrays(config, "masked-lm")
+    arrays |= change(arrays)
+    save_checkpoint(folder, config, arrays, prefix="bert.")
+    return arrays
+
+
+def test_a_language_model_has_its_word_embeddings_once(tmp_path):
+    save_language_model(
+        tmp_path,
+        lambda arrays: {"cls.predictions.decoder.weight": arrays["embeddings.word_embeddings.weight"]},
+    )
+    assert "vocab_projector.weight" not in read(tmp_path).arrays
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_projection_of_its_own_is_kept_whatever_the_config_says(tmp_path, tied):
+    own = np.full(tiny_arrays(tiny_config())["embeddings.word_embeddings.weight"].shape, 0.5, np.float32)
+    save_language_model(
+        tmp_path, lambda _: {"cls.predictions.decoder.weight": own}, extra={"tie_word_embeddings": tied}
+    )
+    np.testing.assert_array_equal(read(tmp_path).arrays["vocab_projector.weight"], own)
+
+
+def test_a_projection_that_the_config_does_not_tie_may_not_be_missing(tmp_path):
+    save_language_model(tmp_path, lambda _: {}, extra={"tie_word_embeddings": False})
+    assert "cls.predictions.decoder.weight is missing" in refused(tmp_path)
+
+
+def test_the_decoders_bias_goes_before_the_other_spelling(tmp_path):
+    arrays = save_language_model(tmp_path / "one", lambda _: {})
+    one = read(tmp_path / "one").arrays["vocab_projector.bias"]
+    np.testing.assert_array_equal(one, arrays["cls.predictions.bias"])
+    save_language_model(tmp_path / "two", lambda _: {"cls.predictions.decoder.bias": one + 1})
+    np.testing.assert_array_equal(read(tmp_path / "two").arrays["vocab_projector.bias"], one + 1)
+
+
+@pytest.mark.parametrize("head", ["token-classification", "question-answering", "masked-lm"])
+def test_a_pooler_that_nothing_reads_may_be_left_over_in_a_bert(tmp_path, head):
+    folder = tiny_checkpoint(tmp_path, model_type="bert", head=head)
+    config = DistilBertConfig.from_folder(folder)
+    pooler = {"pooler.dense.weight": np.zeros((32, 32)), "pooler.dense.bias": np.zeros(32)}
+    save_checkpoint(folder, config, tiny_arrays(config, head) | pooler, prefix="bert.")
+    assert read(folder).head == head
+
+
+@pytest.mark.parametrize("architecture", ["Model", "ForMaskedLM", "ForPreTraining"])
+@pytest.mark.parametrize("family", ["DistilBert", "Bert"])
+def test_an_encoder_is_read_whatever_language_model_its_config_remembers(tmp_path, family, architecture):
+    model_type = family.lower()
+    folder = tiny_checkpoint(
+        tmp_path, model_type=model_type, head="none", architectures=(family + architecture,)
+    )
+    assert read(folder).head == "none"
+
+
+@pytest.mark.parametrize("model_type", ["distilbert", "bert"])
+def test_an_encoder_is_read_without_its_language_model_where_the_config_says_so(tmp_path, model_type):
+    architecture = {"distilbert": "DistilBertModel", "bert": "BertModel"}[model_type]
+    folder = tiny_checkpoint(tmp_path, model_type=model_type, head="masked-lm", architectures=(architecture,))
+    checkpoint = read(folder)
     assert checkpoint.head == "none"
     assert len(checkpoint.arrays) == 4 + 2 * 16 + (model_type == "bert")
     assert all(name.startswith(("embeddings.", "transformer.")) for name in checkpoint.arrays)
@@ -206,7 +286,7 @@ WRONG_TENSORS = {
         lambda arrays: (
             without("classifier.weight")(arrays) | {"qa_outputs.weight": np.zeros((2, 32), np.float32)}
         ),
-        "is a model for question answering, which is not supported yet",
+        "holds qa_outputs.weight, but config.json's architectures says DistilBertForSequenceClassification",
     ),
     "no head where one is told": (
         without("classifier.weight"),
@@ -242,10 +322,14 @@ def test_berts_missing_tensor_is_named_as_bert_calls_it(tmp_path):
         ("DistilBertModel", "holds classifier.weight, but config.json's architectures says DistilBertModel"),
         (
             "DistilBertForTokenClassification",
-            "is a model for token classification, which is not supported yet",
+            "holds pre_classifier.weight, but config.json's architectures says DistilBertForTokenClassification",
         ),
         ("DistilBertForMultipleChoice", "is a model for multiple choice, which is not supported yet"),
-        ("DistilBertForQuestionAnswering", "is a model for question answering, which is not supported yet"),
+        (
+            "DistilBertForQuestionAnswering",
+            "holds classifier.weight, but config.json's architectures says Dis",
+        ),
+        ("DistilBertForMaskedLM", "holds classifier.weight, but config.json's architectures says Dis"),
     ],
 )
 def test_a_head_that_the_config_calls_otherwise_is_refused(tmp_path, architecture, fault):

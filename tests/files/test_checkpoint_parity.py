@@ -20,14 +20,16 @@ SIZES = {
 }
 FAMILIES = {"distilbert": "DistilBert", "bert": "Bert"}
 CLASSES = {
-    "DistilBertModel": "none",
-    "DistilBertForMaskedLM": "none",
-    "DistilBertForSequenceClassification": "sequence-classification",
-    "BertModel": "none",
-    "BertForMaskedLM": "none",
-    "BertForPreTraining": "none",
-    "BertForSequenceClassification": "sequence-classification",
-}
+    f"{family}{kind}": head
+    for family in FAMILIES.values()
+    for kind, head in {
+        "Model": "none",
+        "ForMaskedLM": "masked-lm",
+        "ForSequenceClassification": "sequence-classification",
+        "ForTokenClassification": "token-classification",
+        "ForQuestionAnswering": "question-answering",
+    }.items()
+} | {"BertForPreTraining": "masked-lm"}
 
 
 def tiny_model(name, **settings):
@@ -70,13 +72,26 @@ def modules(model, config):
         found |= dict(zip([f"{name}.attention.{x}_lin" for x in ("q", "k", "v", "out")], inner, strict=True))
         found |= dict(zip([f"{name}.ffn.lin1", f"{name}.ffn.lin2"], feed_forward, strict=True))
         found |= dict(zip([f"{name}.sa_layer_norm", f"{name}.output_layer_norm"], norms, strict=True))
-    if type(model).__name__.endswith("ForSequenceClassification"):
+    kind = type(model).__name__.removeprefix(FAMILIES[config.model_type])
+    if kind in ("ForSequenceClassification", "ForTokenClassification"):
         found["classifier"] = model.classifier
-        if config.model_type == "bert":
-            found["pooler"] = base.pooler.dense
-        else:
-            found["pre_classifier"] = model.pre_classifier
+    if kind == "ForSequenceClassification":
+        bert = config.model_type == "bert"
+        found |= {"pooler": base.pooler.dense} if bert else {"pre_classifier": model.pre_classifier}
+    if kind == "ForQuestionAnswering":
+        found["qa_outputs"] = model.qa_outputs
+    if kind in ("ForMaskedLM", "ForPreTraining"):
+        found |= language_model(model, config)
     return found
+
+
+def language_model(model, config):
+    if config.model_type == "distilbert":
+        parts = (model.vocab_transform, model.vocab_layer_norm, model.vocab_projector)
+    else:
+        head = model.cls.predictions
+        parts = (head.transform.dense, head.transform.LayerNorm, head.decoder)
+    return dict(zip(("vocab_transform", "vocab_layer_norm", "vocab_projector"), parts, strict=True))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
@@ -84,7 +99,8 @@ def modules(model, config):
 def test_what_transformers_saves_is_read_to_the_bit(tmp_path, name, head, dtype):
     import torch
 
-    model = tiny_model(name, num_labels=3).to(getattr(torch, dtype))
+    labels = {} if head == "question-answering" else {"num_labels": 3}
+    model = tiny_model(name, **labels).to(getattr(torch, dtype))
     model.save_pretrained(tmp_path)
     checkpoint = read(tmp_path)
     assert checkpoint.head == head
@@ -93,20 +109,27 @@ def test_what_transformers_saves_is_read_to_the_bit(tmp_path, name, head, dtype)
         for module, layer in modules(model, checkpoint.config).items()
         for kind, parameter in layer.named_parameters()
     }
+    if head == "masked-lm":  # once, for it is the word embeddings
+        shared = expected.pop("vocab_projector.weight")
+        np.testing.assert_array_equal(shared, expected["embeddings.word_embeddings.weight"])
     assert checkpoint.arrays.keys() == expected.keys()
     for tensor, array in expected.items():
         assert checkpoint.arrays[tensor].dtype == np.float32
         np.testing.assert_array_equal(checkpoint.arrays[tensor], array, err_msg=tensor)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["DistilBertForQuestionAnswering", "DistilBertForTokenClassification", "BertForTokenClassification"],
-)
-def test_heads_that_are_not_read_yet_are_refused_by_name(tmp_path, name):
-    tiny_model(name).save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="not supported yet"):
-        read(tmp_path)
+@pytest.mark.parametrize("name", ["DistilBertForMaskedLM", "BertForMaskedLM"])
+def test_a_projection_that_is_not_tied_is_read_too(tmp_path, name):
+    import torch
+
+    model = tiny_model(name, tie_word_embeddings=False)
+    projector = model.get_output_embeddings()
+    torch.nn.init.normal_(projector.bias)
+    model.save_pretrained(tmp_path)
+    arrays = read(tmp_path).arrays
+    np.testing.assert_array_equal(arrays["vocab_projector.weight"], projector.weight.detach().numpy())
+    np.testing.assert_array_equal(arrays["vocab_projector.bias"], projector.bias.detach().numpy())
+    assert not np.array_equal(arrays["vocab_projector.weight"], arrays["embeddings.word_embeddings.weight"])
 
 
 def test_sinusoidal_positions_equal_transformers(tmp_path):
@@ -175,6 +198,8 @@ def test_defaults_are_transformers_own(settings):
     [
         ("none", "AutoModel"),
         ("sequence-classification", "AutoModelForSequenceClassification"),
+        ("token-classification", "AutoModelForTokenClassification"),
+        ("question-answering", "AutoModelForQuestionAnswering"),
         ("masked-lm", "AutoModelForMaskedLM"),
     ],
 )
@@ -187,7 +212,9 @@ def test_our_tiny_checkpoints_are_whole_in_transformers_eyes(tmp_path, model_typ
         folder, output_loading_info=True, dtype="float32", local_files_only=True
     )
     assert not any(loaded[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
-    for name, layer in modules(model, DistilBertConfig.from_folder(folder)).items():
+    layers = modules(model, DistilBertConfig.from_folder(folder))
+    layers.pop("vocab_projector", None)  # the word embeddings
+    for name, layer in layers.items():
         weight = read(folder).arrays[f"{name}.weight"]
         np.testing.assert_array_equal(weight, layer.weight.detach().numpy(), err_msg=name)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -20,17 +20,20 @@ from distilbert.errors import CheckpointError
 from distilbert.files.config import DistilBertConfig
 
 Float32 = npt.NDArray[np.float32]
-Head = Literal["none", "sequence-classification"]
+Head = Literal["none", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
 
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
+_VOCABULARY = "embeddings.word_embeddings.weight"
+_PROJECTOR = "vocab_projector.weight"
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """What a checkpoint folder holds: its config, which head the tensors make, and the tensors.
 
-    `arrays` are float32 and C-contiguous, linear weights as PyTorch keeps them: `[out, in]`.
+    `arrays` are float32 and C-contiguous, linear weights as PyTorch keeps them: `[out, in]`. A language model
+    whose `vocab_projector.weight` is the word embeddings, as is usual, has them once: under the latter's name.
     """
 
     config: DistilBertConfig
@@ -52,6 +55,7 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
     path = _weights_file(Path(folder))
     tensors = _read_header(path)
     stored = {_bare_name(name, config.model_type): name for name in tensors}
+    _name_decoder_bias(stored)
     head = _find_head(path, config, stored)
     expected = _expected(config, head)
     faults = [
@@ -71,6 +75,8 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
         }
     if _POSITIONS not in arrays:
         arrays[_POSITIONS] = sinusoidal_positions(config.max_position_embeddings, config.dim)
+    if _PROJECTOR in arrays and np.array_equal(arrays[_PROJECTOR], arrays[_VOCABULARY]):
+        del arrays[_PROJECTOR]
     return Checkpoint(config, head, arrays)
 
 
@@ -100,7 +106,10 @@ def sinusoidal_positions(n_positions: int, dim: int) -> Float32:
 
 
 class _Part(NamedTuple):
-    """A weight, with or without a bias: its name in either family, its shape as attributes of the config."""
+    """A weight, with or without a bias: its name in either family, its shape as attributes of the config.
+
+    An axis that the config does not decide is one of `_FIXED_AXES`.
+    """
 
     distilbert: str  # the canonical name
     bert: str
@@ -114,6 +123,7 @@ class _Tensor(NamedTuple):
     axes: tuple[str, ...]
 
 
+_FIXED_AXES = {"start_and_end": 2}
 _LAYER = "transformer.layer.{}."
 _BERT_LAYER = "encoder.layer.{}."
 _WORDS = "embeddings.word_embeddings"
@@ -136,35 +146,60 @@ _LAYER_PARTS = (
 _PRE_CLASSIFIER = _Part("pre_classifier", "", ("dim", "dim"))
 _POOLER = _Part("pooler", "pooler.dense", ("dim", "dim"))
 _CLASSIFIER = _Part("classifier", "classifier", ("num_labels", "dim"))
+_SPAN = _Part("qa_outputs", "qa_outputs", ("start_and_end", "dim"))
+_LANGUAGE_MODEL = (
+    _Part("vocab_transform", "cls.predictions.transform.dense", ("dim", "dim")),
+    _Part("vocab_layer_norm", "cls.predictions.transform.LayerNorm", ("dim",)),
+    _Part("vocab_projector", "cls.predictions.decoder", ("vocab_size", "dim")),
+)
 
 
 class _HeadSpec(NamedTuple):
-    sign: str  # the tensor that shows which head a file has
-    architectures: tuple[str, ...]  # what follows the family's name in config.json's architectures
     parts: Mapping[str, tuple[_Part, ...]]  # by family
+    signs: Mapping[str, tuple[str, ...]]  # by family: tensors that, all there, show that a file has this head
+    architectures: tuple[str, ...]  # what follows the family's name in config.json's architectures
     harmless: str  # pattern of tensors that may be left over
 
 
 _BUFFERS = r"embeddings\.(position_ids|token_type_ids)"
-_LANGUAGE_MODEL = r"vocab_(transform|layer_norm|projector)\..+|cls\..+"
-_HEADS: Mapping[Head, _HeadSpec] = {
+_NO_POOLER = rf"{_BUFFERS}|pooler\.dense\.(weight|bias)"  # older BERTs have one that nothing reads
+_FAMILIES = ("distilbert", "bert")
+_HEADS: Mapping[Head, _HeadSpec] = {  # one with more signs comes before one with fewer
     "sequence-classification": _HeadSpec(
-        "classifier.weight",
-        ("ForSequenceClassification",),
         {"distilbert": (_PRE_CLASSIFIER, _CLASSIFIER), "bert": (_POOLER, _CLASSIFIER)},
+        {
+            "distilbert": ("classifier.weight", "pre_classifier.weight"),
+            "bert": ("classifier.weight", "pooler.dense.weight"),
+        },
+        ("ForSequenceClassification",),
         _BUFFERS,
     ),
+    "token-classification": _HeadSpec(
+        dict.fromkeys(_FAMILIES, (_CLASSIFIER,)),
+        dict.fromkeys(_FAMILIES, ("classifier.weight",)),
+        ("ForTokenClassification",),
+        _NO_POOLER,
+    ),
+    "question-answering": _HeadSpec(
+        dict.fromkeys(_FAMILIES, (_SPAN,)),
+        dict.fromkeys(_FAMILIES, ("qa_outputs.weight",)),
+        ("ForQuestionAnswering",),
+        _NO_POOLER,
+    ),
+    "masked-lm": _HeadSpec(
+        dict.fromkeys(_FAMILIES, _LANGUAGE_MODEL),
+        {"distilbert": ("vocab_transform.weight",), "bert": ("cls.predictions.transform.dense.weight",)},
+        ("ForMaskedLM", "ForPreTraining"),
+        rf"{_NO_POOLER}|cls\.predictions\.bias|cls\.seq_relationship\.(weight|bias)",
+    ),
     "none": _HeadSpec(
-        "",
+        dict.fromkeys(_FAMILIES, ()),
+        dict.fromkeys(_FAMILIES, ()),
         ("Model", "ForMaskedLM", "ForPreTraining"),
-        {"distilbert": (), "bert": ()},
-        rf"{_BUFFERS}|{_LANGUAGE_MODEL}|pooler\.dense\.(weight|bias)",
+        rf"{_NO_POOLER}|vocab_(transform|layer_norm|projector)\..+|cls\..+",
     ),
 }
-_NOT_YET = {  # by the tensor that shows it, and by architecture
-    "qa_outputs.weight": "question answering",
-    "ForQuestionAnswering": "question answering",
-    "ForTokenClassification": "token classification",
+_NOT_YET = {  # by architecture
     "ForMultipleChoice": "multiple choice",
     "ForNextSentencePrediction": "next-sentence prediction",
 }
@@ -179,7 +214,7 @@ def _expected(config: DistilBertConfig, head: Head) -> dict[str, _Tensor]:
     expected = {}
     for part, layer in parts:
         family_name = part.bert if config.model_type == "bert" else part.distilbert
-        shape = tuple(int(getattr(config, axis)) for axis in part.shape)
+        shape = tuple(_FIXED_AXES.get(axis) or int(getattr(config, axis)) for axis in part.shape)
         for kind, ndim in (("weight", len(shape)), ("bias", 1))[: 1 + part.bias]:
             canonical = f"{part.distilbert.format(layer)}.{kind}"
             expected[f"{family_name.format(layer)}.{kind}"] = _Tensor(
@@ -194,25 +229,35 @@ def _bare_name(name: str, model_type: str) -> str:
     return re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", bare))
 
 
+def _name_decoder_bias(stored: dict[str, str]) -> None:
+    """Let a BERT language model's bias go by one name; where it has both, transformers adds the decoder's."""
+    if "cls.predictions.bias" in stored and "cls.predictions.decoder.bias" not in stored:
+        stored["cls.predictions.decoder.bias"] = stored.pop("cls.predictions.bias")
+
+
 def _find_head(path: Path, config: DistilBertConfig, stored: Mapping[str, str]) -> Head:
     """Which head the tensors make; raises when `architectures` says another, or one that we cannot run."""
     architecture = config.architectures[0] if config.architectures else ""
     kind = re.sub("^(DistilBert|Bert)", "", architecture)
-    unsupported = [_NOT_YET[sign] for sign in _NOT_YET if sign in stored or sign == kind]
-    if unsupported:
+    if kind in _NOT_YET:
         raise CheckpointError(
-            f"{path} is a model for {unsupported[0]}, which is not supported yet.",
-            "Name a sequence classifier or an encoder without head.",
+            f"{path} is a model for {_NOT_YET[kind]}, which is not supported yet.",
+            "Name a model with another head, or an encoder without one.",
         )
-    found = next(head for head, spec in _HEADS.items() if spec.sign in stored or not spec.sign)
-    told = next((head for head, spec in _HEADS.items() if kind in spec.architectures), found)
-    if found != told:
-        holds = "no classifier.weight" if found == "none" else _HEADS[found].sign
-        raise CheckpointError(
-            f"{path} holds {holds}, but config.json's architectures says {architecture}.",
-            "Check that config.json and weights belong together.",
-        )
-    return found
+    signs = {head: spec.signs[config.model_type] for head, spec in _HEADS.items()}
+    found = next(head for head in _HEADS if stored.keys() >= set(signs[head]))
+    told = [head for head, spec in _HEADS.items() if kind in spec.architectures] or [found]
+    for head in told:
+        unread = [sign for sign in signs[found] if sign not in signs[head]]
+        begun = stored.keys() >= set(signs[head][:1])  # what it lacks beyond that will be named
+        if begun and all(re.fullmatch(_HEADS[head].harmless, sign) for sign in unread):
+            return head
+    surplus = [sign for sign in signs[found] if sign not in signs[told[0]]]
+    lacking = [f"no {sign}" for sign in signs[told[0]] if sign not in stored]
+    raise CheckpointError(
+        f"{path} holds {(surplus + lacking)[0]}, but config.json's architectures says {architecture}.",
+        "Check that config.json and weights belong together.",
+    )
 
 
 def _twins(tensors: Mapping[str, Any], model_type: str) -> Iterator[str]:
@@ -226,9 +271,12 @@ def _twins(tensors: Mapping[str, Any], model_type: str) -> Iterator[str]:
 def _missing_and_left_over(
     stored: Mapping[str, str], expected: Mapping[str, _Tensor], config: DistilBertConfig, head: Head
 ) -> Iterator[str]:
+    needless = {
+        _POSITIONS: config.sinusoidal_pos_embds,
+        _PROJECTOR: config.extra.get("tie_word_embeddings", True),
+    }
     for bare, spec in expected.items():
-        computed = spec.canonical == _POSITIONS and config.sinusoidal_pos_embds
-        if bare not in stored and not computed:
+        if bare not in stored and not needless.get(spec.canonical):
             yield f"{bare} is missing"
     for bare, name in stored.items():
         if bare not in expected and not re.fullmatch(_HEADS[head].harmless, bare):
