@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from distilbert.errors import DistilBertError
     from distilbert.files.config import DistilBertConfig
     from distilbert.pipelines import pipeline
-    from distilbert.runtime import DistilBertForSequenceClassification, DistilBertModel
+    from distilbert.runtime import (
+        DistilBertForMaskedLM,
+        DistilBertForQuestionAnswering,
+        DistilBertForSequenceClassification,
+        DistilBertForTokenClassification,
+        DistilBertModel,
+    )
     from distilbert.text.tokenizer import DistilBertTokenizer, DistilBertTokenizerFast
 
 __version__ = "0.1.0"
@@ -23,7 +29,10 @@ __version__ = "0.1.0"
 _HOME = {
     "DistilBertConfig": "distilbert.files.config",
     "DistilBertError": "distilbert.errors",
+    "DistilBertForMaskedLM": "distilbert.runtime",
+    "DistilBertForQuestionAnswering": "distilbert.runtime",
     "DistilBertForSequenceClassification": "distilbert.runtime",
+    "DistilBertForTokenClassification": "distilbert.runtime",
     "DistilBertModel": "distilbert.runtime",
     "DistilBertTokenizer": "distilbert.text.tokenizer",
     "DistilBertTokenizerFast": "distilbert.text.tokenizer",
@@ -33,7 +42,10 @@ _HOME = {
 __all__ = [
     "DistilBertConfig",
     "DistilBertError",
+    "DistilBertForMaskedLM",
+    "DistilBertForQuestionAnswering",
     "DistilBertForSequenceClassification",
+    "DistilBertForTokenClassification",
     "DistilBertModel",
     "DistilBertTokenizer",
     "DistilBertTokenizerFast",

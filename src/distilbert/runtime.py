@@ -71,6 +71,28 @@ class SequenceClassifierOutput(ModelOutput):
     logits: Floats
 
 
+@dataclass(frozen=True)
+class TokenClassifierOutput(ModelOutput):
+    """What a tagger gives: `logits`, float32 `[batch, length, labels]`."""
+
+    logits: Floats
+
+
+@dataclass(frozen=True)
+class QuestionAnsweringModelOutput(ModelOutput):
+    """What an answerer gives: where the answer begins and ends, each float32 `[batch, length]`."""
+
+    start_logits: Floats
+    end_logits: Floats
+
+
+@dataclass(frozen=True)
+class MaskedLMOutput(ModelOutput):
+    """What a masked language model gives: `logits`, float32 `[batch, length, vocabulary]`."""
+
+    logits: Floats
+
+
 Output = TypeVar("Output", bound=ModelOutput)
 
 
@@ -146,7 +168,7 @@ class _RunModel(Generic[Output]):
 
 
 class DistilBertModel(_RunModel[BaseModelOutput]):
-    """The encoder without a head: `last_hidden_state`. Of a classifier's checkpoint, its encoder."""
+    """The encoder without a head: `last_hidden_state`. Of a checkpoint with a head, its encoder."""
 
     task = "feature-extraction"
     output = BaseModelOutput
@@ -165,6 +187,30 @@ class DistilBertForSequenceClassification(_RunModel[SequenceClassifierOutput]):
 
     task = "text-classification"
     output = SequenceClassifierOutput
+
+
+class DistilBertForTokenClassification(_RunModel[TokenClassifierOutput]):
+    """A tagger of tokens: `logits`, for padding too."""
+
+    task = "token-classification"
+    output = TokenClassifierOutput
+
+
+class DistilBertForQuestionAnswering(_RunModel[QuestionAnsweringModelOutput]):
+    """Finds an answer's first and last token, given question and context as a pair: `start_logits`, `end_logits`."""
+
+    task = "question-answering"
+    output = QuestionAnsweringModelOutput
+
+
+class DistilBertForMaskedLM(_RunModel[MaskedLMOutput]):
+    """A masked language model: `logits` over the vocabulary for every token, masked or not.
+
+    A text of 512 tokens gets 60 MB of them; `pipeline("fill-mask")` computes those of masked tokens alone.
+    """
+
+    task = "fill-mask"
+    output = MaskedLMOutput
 
 
 def _tokens(name: str, values: ArrayLike, limit: int, like: np.ndarray | None = None) -> np.ndarray:

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from tiny import VOCABULARY, tiny_checkpoint, tiny_config
 
-from distilbert.errors import CheckpointError
 from distilbert.files.checkpoint import read_checkpoint, sinusoidal_positions
 from distilbert.files.config import DistilBertConfig
 

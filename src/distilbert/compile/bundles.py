@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-TASKS = {"sequence-classification": "text-classification", "none": "feature-extraction"}
+TASKS = {  # by head
+    "none": "feature-extraction",
+    "sequence-classification": "text-classification",
+    "token-classification": "token-classification",
+    "question-answering": "question-answering",
+    "masked-lm": "fill-mask",
+}
 
 
 def compile_checkpoint(

@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distilbert.compile.probes import run_one, token_ids
+from distilbert.compile.probes import read_one, thinned
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
 from distilbert.errors import GateError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeAlias
 
-    from distilbert.engines.base import Engine, Floats
+    from distilbert.compile.probes import Text
+    from distilbert.engines.base import Engine, Floats, TokenIds
     from distilbert.files.checkpoint import Checkpoint
     from distilbert.graph.calibration import Histogram
     from distilbert.metrics.gate import Verdict
     from distilbert.text.tokenizer import DistilBertTokenizer
+
+    Inputs: TypeAlias = Mapping[str, TokenIds]
 
 ENGINE = "onnxruntime"
 PERCENTILES = (99.99, 99.999, 100.0)
@@ -46,7 +50,7 @@ class Int8:
     `keep_float` are patterns over names such as `layer.0.ffn.lin2`: `layer.0.*` keeps a whole layer.
     """
 
-    calibration: Sequence[str]
+    calibration: Sequence[Text]
     make_gate: Callable[[Checkpoint, DistilBertTokenizer], Gate]
     keep_float: Sequence[str] = ()
 
@@ -87,7 +91,7 @@ def quantise(
     names = linear_names(checkpoint.config)
     keep_float = _matching(int8.keep_float, names)
     gate = int8.make_gate(checkpoint, tokenizer)  # first, for it may refuse its texts' labels
-    texts = [token_ids(tokenizer, checkpoint.config, text) for text in int8.calibration]
+    texts = [read_one(tokenizer, checkpoint.config, text) for text in int8.calibration]
     say(f"calibrating on {len(texts):,} texts")
     histograms = _calibrate(checkpoint, texts)
     expected = gate.score(reference)
@@ -145,13 +149,13 @@ def _matching(patterns: Sequence[str], names: list[str]) -> frozenset[str]:
     return frozenset(chosen)
 
 
-def _calibrate(checkpoint: Checkpoint, texts: list[list[int]]) -> dict[str, Histogram]:
+def _calibrate(checkpoint: Checkpoint, texts: Sequence[Inputs]) -> dict[str, Histogram]:
     from distilbert.graph.calibration import observe
     from distilbert.graph.encoder import build_taps
     from distilbert.graph.weights import FloatWeights
 
     engine = OnnxRuntimeEngine(build_taps(checkpoint, FloatWeights(checkpoint.arrays)).SerializeToString())
-    return observe(lambda ids: run_one(engine, ids), texts)
+    return observe(engine.run, texts)
 
 
 def _build(
@@ -166,12 +170,13 @@ def _build(
     )
 
 
-def _error(exact: list[Floats], graph: bytes, texts: list[list[int]]) -> float:
+def _error(exact: list[Floats], graph: bytes, texts: Sequence[Inputs]) -> float:
     """Mean absolute difference to the float32 outputs of these texts."""
     near = _outputs(OnnxRuntimeEngine(graph), texts)
     return float(np.mean([np.abs(ours - theirs).mean() for ours, theirs in zip(near, exact, strict=True)]))
 
 
-def _outputs(engine: Engine, texts: list[list[int]]) -> list[Floats]:
-    """The logits of each text, or the vectors of all its tokens."""
-    return [next(iter(run_one(engine, ids).values())) for ids in texts]
+def _outputs(engine: Engine, texts: Sequence[Inputs]) -> list[Floats]:
+    """All that the engine says of each text; of a vocabulary's logits a part."""
+    answers = (engine.run(inputs).values() for inputs in texts)
+    return [np.concatenate([thinned(output).ravel() for output in outputs]) for outputs in answers]

@@ -12,11 +12,13 @@ from distilbert.metrics.gate import MIN_TEXTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from distilbert.compile.probes import Text
+
 CALIBRATION_TEXTS = 512
 MAX_GATE_TEXTS = 5_000  # at 0.5 % flips, 5,000 texts give the share to 0.1 points; more only cost time
 
 
-def split_texts(texts: Sequence[str], seed: int, source: str = "the file") -> tuple[list[int], list[int]]:
+def split_texts(texts: Sequence[Text], seed: int, source: str = "the file") -> tuple[list[int], list[int]]:
     """Places of the texts to calibrate on, and of all others in random order: the first 5,000 of these judge.
 
     Of equal texts only the first counts, so that none is on both sides. Raises `DataError` for too few.

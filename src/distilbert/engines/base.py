@@ -19,7 +19,9 @@ class Engine(Protocol):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """The arrays it takes: `input_ids`, `attention_mask`, for BERT `token_type_ids`."""
+        """The arrays it takes: `input_ids`, `attention_mask`, for BERT `token_type_ids`; and `positions`, which may
+        be left out, for a language model (`graph.heads`).
+        """
 
     @property
     def output_names(self) -> tuple[str, ...]:

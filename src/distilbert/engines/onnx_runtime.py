@@ -29,13 +29,16 @@ class OnnxRuntimeEngine:
         self._model = model
         self.workers = choose_threads(threads)
         self._session = _open_session(model)
-        self.input_names = tuple(value.name for value in self._session.get_inputs())
+        inputs = (*self._session.get_inputs(), *self._session.get_overridable_initializers())
+        self.input_names = tuple(value.name for value in inputs)
         self.output_names = tuple(value.name for value in self._session.get_outputs())
 
     def run(self, inputs: Mapping[str, TokenIds]) -> dict[str, Floats]:
         """See `Engine.run`."""
         try:
-            outputs = self._session.run(None, {name: inputs[name] for name in self.input_names})
+            outputs = self._session.run(
+                None, {name: inputs[name] for name in self.input_names if name in inputs}
+            )
         except _runtime_errors() as error:
             raise EngineError(
                 f"ONNX Runtime could not run {self._shown}: {_first_line(error)}",

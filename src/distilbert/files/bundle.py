@@ -37,7 +37,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Probe:
-    """A text, its answer in float32 and, in an int8 bundle, in int8: logits, or the first token's vector."""
+    """A text, its answer in float32 and, in an int8 bundle, in int8: `compile.probes.answer_one`."""
 
     text: str
     float32: list[float]

@@ -7,7 +7,7 @@ Values are counted in a histogram that grows by doubling, so memory does not dep
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 BINS = 1 << 15
+T = TypeVar("T")
 
 
 @dataclass
@@ -54,15 +55,13 @@ class Histogram:
         return max(float(low), self.low), min(float(high), self.high)
 
 
-def observe(
-    activations: Callable[[list[int]], Mapping[str, np.ndarray]], texts: Iterable[list[int]]
-) -> dict[str, Histogram]:
-    """Count the activations that each text, given as token ids, brings to each site.
+def observe(activations: Callable[[T], Mapping[str, np.ndarray]], texts: Iterable[T]) -> dict[str, Histogram]:
+    """Count the activations that each text, in any form that `activations` reads, brings to each site.
 
     `activations` gives them by site for one text: alone, so that no padding is counted.
     """
     histograms: dict[str, Histogram] = {}
-    for ids in texts:
-        for site, values in activations(ids).items():
+    for text in texts:
+        for site, values in activations(text).items():
             histograms.setdefault(site, Histogram()).add(values)
     return histograms

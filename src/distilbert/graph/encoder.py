@@ -12,32 +12,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distilbert.files.config import ACTIVATIONS
+from distilbert.graph.heads import HEADS
+from distilbert.graph.layers import LayerNorms, activation
 from distilbert.graph.nodes import Notepad
-from distilbert.graph.weights import FloatWeights
 
 if TYPE_CHECKING:
     import onnx
 
     from distilbert.files.checkpoint import Checkpoint
     from distilbert.files.config import DistilBertConfig
-    from distilbert.graph.weights import Weights
+    from distilbert.graph.weights import FloatWeights, Weights
 
 
 def build_graph(checkpoint: Checkpoint, weights: Weights) -> onnx.ModelProto:
     """The graph of a checkpoint, with its head, holding its weights as `weights` does.
 
-    Output: `last_hidden_state` `[B, L, D]` without a head, `logits` `[B, labels]` for a classifier.
+    What comes out, `graph.heads` says.
     """
     config = checkpoint.config
     pad = Notepad()
-    outputs: dict[str, tuple[str | int, ...]]
-    only_first_token = checkpoint.head == "sequence-classification"
-    hidden = _encoder(pad, config, weights, checkpoint, only_first_token)
-    if only_first_token:
-        outputs = {_classifier(pad, config, checkpoint, hidden): ("batch", config.num_labels)}
-    else:
-        outputs = {pad.add("Identity", hidden, name="last_hidden_state"): ("batch", "length", config.dim)}
+    hidden = _encoder(pad, config, weights, checkpoint)
+    outputs = HEADS[checkpoint.head](pad, checkpoint, hidden)
     return pad.model(input_names(config), outputs, {"distilbert.head": checkpoint.head})
 
 
@@ -45,7 +40,7 @@ def build_taps(checkpoint: Checkpoint, weights: FloatWeights) -> onnx.ModelProto
     """The same graph in float32, whose outputs are the activations that enter each linear, by site."""
     config = checkpoint.config
     pad = Notepad()
-    _encoder(pad, config, weights, checkpoint, checkpoint.head == "sequence-classification")
+    _encoder(pad, config, weights, checkpoint)
     taps = {
         pad.add("Identity", tensor, name=site): ["batch", "rows", "width"]
         for site, tensor in weights.sites.items()
@@ -68,15 +63,10 @@ def linear_names(config: DistilBertConfig) -> list[str]:
     return [f"transformer.layer.{layer}.{part}" for layer in range(config.n_layers) for part in parts]
 
 
-def _encoder(
-    pad: Notepad,
-    config: DistilBertConfig,
-    weights: Weights,
-    checkpoint: Checkpoint,
-    only_first_token: bool,
-) -> str:
-    """All layers: `[B, L, D]`, or the first token's row of the last one, `[B, 1, D]`."""
-    norms = _LayerNorms(pad, checkpoint)
+def _encoder(pad: Notepad, config: DistilBertConfig, weights: Weights, checkpoint: Checkpoint) -> str:
+    """All layers: `[B, L, D]`, or for a classifier the first token's row of the last one, `[B, 1, D]`."""
+    only_first_token = checkpoint.head == "sequence-classification"
+    norms = LayerNorms(pad, checkpoint)
     hidden = _embeddings(pad, config, weights, norms)
     mask = _mask(pad)
     for layer in range(config.n_layers):
@@ -92,25 +82,7 @@ def _encoder(
     return hidden
 
 
-class _LayerNorms:
-    """Layer normalisation, always in float32."""
-
-    def __init__(self, pad: Notepad, checkpoint: Checkpoint) -> None:
-        self._pad, self._arrays = pad, checkpoint.arrays
-        self._epsilon = checkpoint.config.layer_norm_eps
-
-    def add_and_norm(self, name: str, update: str, rows: str) -> str:
-        return self.norm(name, self._pad.add("Add", update, rows, name=f"{name}.sum"))
-
-    def norm(self, name: str, x: str) -> str:
-        scale, bias = (
-            self._pad.constant(f"{name}.{part}", self._arrays[f"{name}.{part}"])
-            for part in ("weight", "bias")
-        )
-        return self._pad.add("LayerNormalization", x, scale, bias, name=name, axis=-1, epsilon=self._epsilon)
-
-
-def _embeddings(pad: Notepad, config: DistilBertConfig, weights: Weights, norms: _LayerNorms) -> str:
+def _embeddings(pad: Notepad, config: DistilBertConfig, weights: Weights, norms: LayerNorms) -> str:
     """Word, position and (BERT) token-type vectors, added and normalised: `[B, L, D]`."""
     words = weights.lookup(pad, "Gather", "embeddings.word_embeddings.weight", "input_ids")
     length = pad.add("Shape", "input_ids", name="length", start=1, end=2)
@@ -177,29 +149,5 @@ def _attention(
 
 def _feed_forward(pad: Notepad, config: DistilBertConfig, weights: Weights, layer: str, rows: str) -> str:
     inner = weights.linear(pad, rows, f"{layer}.ffn.lin1", f"{layer}.ffn.lin1.input")
-    active = _activation(pad, ACTIVATIONS[config.activation], inner, f"{layer}.ffn.active")
+    active = activation(pad, config.activation, inner, f"{layer}.ffn.active")
     return weights.linear(pad, active, f"{layer}.ffn.lin2", f"{layer}.ffn.lin2.input")
-
-
-def _activation(pad: Notepad, formula: str, x: str, name: str) -> str:
-    match formula:
-        case "gelu":
-            return pad.add("Gelu", x, name=name, approximate="none")
-        case "gelu_tanh":
-            return pad.add("Gelu", x, name=name, approximate="tanh")
-        case "silu":
-            return pad.add("Mul", x, pad.add("Sigmoid", x, name=f"{name}.gate"), name=name)
-        case _:
-            return pad.add("Relu", x, name=name)
-
-
-def _classifier(pad: Notepad, config: DistilBertConfig, checkpoint: Checkpoint, first: str) -> str:
-    """A hidden layer and a projection to labels, in float32: `[B, 1, D]` to `[B, labels]`.
-
-    DistilBERT: `pre_classifier` and ReLU; BERT: its pooler and tanh.
-    """
-    weights = FloatWeights(checkpoint.arrays)
-    layer, operator = ("pre_classifier", "Relu") if config.model_type == "distilbert" else ("pooler", "Tanh")
-    hidden = pad.add(operator, weights.linear(pad, first, layer, f"{layer}.input"), name=f"{layer}.active")
-    logits = weights.linear(pad, hidden, "classifier", "classifier.input")
-    return pad.add("Squeeze", logits, pad.ints(1), name="logits")

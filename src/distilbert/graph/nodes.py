@@ -28,6 +28,7 @@ class Notepad:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._once: dict[tuple[Any, ...], str] = {}
+        self._defaults: dict[str, Sequence[str | int]] = {}
 
     def add(self, operator: str, *inputs: str, name: str, **attributes: Any) -> str:
         """Note a node with one output, which bears the node's name; the same name twice is a mistake."""
@@ -47,6 +48,11 @@ class Notepad:
             self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
 
+    def default_input(self, name: str, array: np.ndarray[Any, Any], shape: Sequence[str | int]) -> str:
+        """Note an input, int64 of this shape, that may be left out: then it is `array`."""
+        self._defaults[name] = shape
+        return self.constant(name, array)
+
     def ints(self, *values: int) -> str:
         """A small int64 vector, such as a shape."""
         return self.constant("ints_" + "_".join(map(str, values)), np.array(values, np.int64))
@@ -59,12 +65,14 @@ class Notepad:
     ) -> onnx.ModelProto:
         """Bind everything into a checked model.
 
-        `inputs` are int64 `[batch, length]`; `outputs` gives each float32 output its shape.
+        `inputs` are int64 `[batch, length]` and must be given, unlike those noted with a default; `outputs`
+        gives each float32 output its shape.
         """
+        shapes = {**dict.fromkeys(inputs, ("batch", "length")), **self._defaults}
         graph = helper.make_graph(
             self._nodes,
             "distilbert",
-            [_value(name, "int64", ["batch", "length"]) for name in inputs],
+            [_value(name, "int64", shape) for name, shape in shapes.items()],
             [_value(name, "float32", shape) for name, shape in outputs.items()],
             initializer=list(self._constants.values()),
         )
