@@ -58,13 +58,41 @@ def hidden_states(checkpoint: Checkpoint, ids: list[int], types: list[int] | Non
     return x
 
 
+def head_outputs(checkpoint: Checkpoint, hidden: np.ndarray) -> list[np.ndarray]:
+    """What the head makes of one text's rows `[length, dim]`, in the order of the graph's outputs."""
+    match checkpoint.head:
+        case "none":
+            return [hidden]
+        case "sequence-classification":
+            return [logits(checkpoint, hidden[0])]
+        case "token-classification":
+            return [_linear(checkpoint, hidden, "classifier")]
+        case "question-answering":
+            return list(_linear(checkpoint, hidden, "qa_outputs").T)
+        case "masked-lm":
+            return [vocabulary_logits(checkpoint, hidden)]
+
+
+def vocabulary_logits(checkpoint: Checkpoint, rows: np.ndarray) -> np.ndarray:
+    """A masked language model's logits `[rows, vocabulary]`."""
+    arrays, config = checkpoint.arrays, checkpoint.config
+    active = _FORMULAS[ACTIVATIONS[config.activation]](_linear(checkpoint, rows, "vocab_transform"))
+    centred = active - active.mean(axis=-1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + config.layer_norm_eps)
+    normed = scaled * arrays["vocab_layer_norm.weight"] + arrays["vocab_layer_norm.bias"]
+    table = arrays.get("vocab_projector.weight", arrays["embeddings.word_embeddings.weight"])
+    return normed @ table.T + arrays["vocab_projector.bias"]
+
+
+def _linear(checkpoint: Checkpoint, x: np.ndarray, name: str) -> np.ndarray:
+    return x @ checkpoint.arrays[f"{name}.weight"].T + checkpoint.arrays[f"{name}.bias"]
+
+
 def logits(checkpoint: Checkpoint, first_row: np.ndarray) -> np.ndarray:
     """The head's answer `[labels]` to the first token's row of the last layer."""
-    name, function = (
+    layer, function = (
         ("pre_classifier", _FORMULAS["relu"])
         if checkpoint.config.model_type == "distilbert"
         else ("pooler", np.tanh)
     )
-    arrays = checkpoint.arrays
-    inner = function(first_row @ arrays[f"{name}.weight"].T + arrays[f"{name}.bias"])
-    return inner @ arrays["classifier.weight"].T + arrays["classifier.bias"]
+    return _linear(checkpoint, function(_linear(checkpoint, first_row, layer)), "classifier")
