@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
-from distilbert.errors import CheckpointError, OptionError
+from distilbert.errors import BundleError, CheckpointError, OptionError
 from distilbert.files.bundle import Bundle, is_bundle, open_bundle
 from distilbert.files.config import DistilBertConfig
 from distilbert.files.hub import resolve
@@ -34,11 +34,15 @@ def find_bundle(name: str | os.PathLike[str], *, head: bool = True) -> Bundle:
     Without `head`, a checkpoint's encoder alone.
     """
     folder = resolve(name)
-    if not is_bundle(folder):
-        from distilbert.compile import float_bundle
+    if is_bundle(folder):
+        return open_bundle(folder)
+    from distilbert.compile import float_bundle
 
-        folder = float_bundle(folder, head=head)
-    return open_bundle(folder)
+    cached = float_bundle(folder, head=head)
+    try:
+        return open_bundle(cached)
+    except BundleError as error:
+        raise BundleError(error.fault, f"Remove {cached}: it will be made again from {name}.") from error
 
 
 @dataclass(frozen=True)

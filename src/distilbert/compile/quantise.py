@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distilbert.compile.probes import answer_one, run_one, token_ids
+from distilbert.compile.probes import run_one, token_ids
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
 from distilbert.errors import GateError, OptionError
 
@@ -107,8 +107,10 @@ def quantise(
     assert closest is not None
     percentile = closest.percentile
     say("looking for the linears that int8 hurts most")
+    few = texts[:SENSITIVITY_TEXTS]
+    exact = _outputs(reference, few)
     errors = {
-        name: _error(reference, _build(checkpoint, histograms, percentile, keep_float | {name}), texts)
+        name: _error(exact, _build(checkpoint, histograms, percentile, keep_float | {name}), few)
         for name in names
         if name not in keep_float
     }
@@ -164,10 +166,12 @@ def _build(
     )
 
 
-def _error(reference: Engine, graph: bytes, texts: list[list[int]]) -> float:
-    """Mean absolute difference to float32 on a few of the calibration texts."""
-    engine = OnnxRuntimeEngine(graph)
-    few = texts[:SENSITIVITY_TEXTS]
-    return float(
-        np.mean([np.abs(answer_one(reference, ids) - answer_one(engine, ids)).mean() for ids in few])
-    )
+def _error(exact: list[Floats], graph: bytes, texts: list[list[int]]) -> float:
+    """Mean absolute difference to the float32 outputs of these texts."""
+    near = _outputs(OnnxRuntimeEngine(graph), texts)
+    return float(np.mean([np.abs(ours - theirs).mean() for ours, theirs in zip(near, exact, strict=True)]))
+
+
+def _outputs(engine: Engine, texts: list[list[int]]) -> list[Floats]:
+    """The logits of each text, or the vectors of all its tokens."""
+    return [next(iter(run_one(engine, ids).values())) for ids in texts]

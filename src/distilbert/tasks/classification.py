@@ -24,6 +24,7 @@ Scored: TypeAlias = "dict[str, str | float]"  # {"label": ..., "score": ...}
 
 UNSAID: Any = "unsaid"  # top_k=None asks for every label, so leaving it out needs a value of its own
 
+OPTIONS = ("top_k", "function_to_apply", "truncation", "max_length", "batch_size", "padding")
 TRUNCATIONS = (None, True, False, "longest_first", "only_first", "only_second")
 
 
@@ -36,7 +37,8 @@ def softmax(logits: Floats) -> Floats:
 
 def sigmoid(logits: Floats) -> Floats:
     """Each logit's own probability."""
-    scores: Floats = np.float32(1) / (np.float32(1) + np.exp(-logits))
+    # 1 / (1 + exp(-x)), but of nothing above 0, so that nothing overflows.
+    scores: Floats = np.exp(np.minimum(logits, 0)) / (1 + np.exp(-np.abs(logits)))
     return scores
 
 
@@ -66,7 +68,7 @@ class TextClassificationPipeline:
         self.tokenizer, self.engine, self.config = tokenizer, engine, config
         self._options = options
         self._cut_was_said = False
-        _Call(config, **options)  # wrong options are refused here, not at the first text
+        self._call({})  # wrong options are refused here, not at the first text
 
     def __call__(self, inputs: Text | Iterable[Text], **options: Any) -> Any:
         """Classify a text, a list of texts, or any iterable of them (which answers as an iterator).
@@ -84,7 +86,7 @@ class TextClassificationPipeline:
 
         Raises `OptionError` for an option that cannot be used and `TokenizerError` for what is no text.
         """
-        call = _Call(self.config, **{**self._options, **options})
+        call = self._call(options)
         if isinstance(inputs, str):
             [answer] = self._answers([inputs], call)
             return answer if "top_k" in options else [answer]
@@ -102,7 +104,16 @@ class TextClassificationPipeline:
 
     def logits(self, texts: Iterable[Text], **options: Any) -> Iterator[Floats]:
         """The model's raw outputs, float32 `[labels]` a text, in the texts' order. Options as in a call."""
-        return self._run(texts, _Call(self.config, **{**self._options, **options}))
+        return self._run(texts, self._call(options))
+
+    def _call(self, options: Mapping[str, Any]) -> _Call:
+        options = {**self._options, **options}
+        if unknown := [name for name in options if name not in OPTIONS]:
+            raise OptionError(
+                f"{unknown[0]} is no option of {self.task}, which has {', '.join(OPTIONS)}.",
+                "Check the spelling, or leave it out.",
+            )
+        return _Call(self.config, self.tokenizer.model_max_length, **options)
 
     def _answers(self, texts: Iterable[Text], call: _Call) -> Iterator[Scored | list[Scored]]:
         return map(call.present, self._run(texts, call))
@@ -148,6 +159,7 @@ class _Call:
     def __init__(
         self,
         config: DistilBertConfig,
+        tokenizer_limit: int,
         *,
         top_k: int | None = UNSAID,
         function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None,
@@ -159,13 +171,15 @@ class _Call:
         self.labels = config.labels
         self.top_k = top_k if top_k is UNSAID or top_k is None else _positive("top_k", top_k)
         self.function = FUNCTIONS[
-            _one_of("function_to_apply", function_to_apply or _default_function(config), tuple(FUNCTIONS))
+            _one_of(
+                "function_to_apply",
+                _default_function(config) if function_to_apply is None else function_to_apply,
+                tuple(FUNCTIONS),
+            )
         ]
         self.truncation = _one_of("truncation", truncation, TRUNCATIONS)
-        self.max_length = min(
-            config.max_position_embeddings,
-            _positive("max_length", max_length) if max_length else config.max_position_embeddings,
-        )
+        limit = min(config.max_position_embeddings, tokenizer_limit)
+        self.max_length = limit if max_length is None else min(limit, _positive("max_length", max_length))
         self.batch_size = _positive("batch_size", batch_size)
 
     def present(self, logits: Floats) -> Scored | list[Scored]:
@@ -186,7 +200,7 @@ def _default_function(config: DistilBertConfig) -> str:
 
 
 def _one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> Any:
-    if value in allowed:
+    if isinstance(value, bool | str | None) and value in allowed:  # 0 and 1 are no booleans here
         return value
     choices = ", ".join(map(repr, allowed))
     raise OptionError(f"{option} must be one of {choices}, not {value!r}.", "Leave it out for the default.")
@@ -213,4 +227,5 @@ def _pair(text: Text) -> str | tuple[str, str]:
             f"A pair must have the keys text and text_pair, not {', '.join(map(str, text))}.",
             'Give {"text": "...", "text_pair": "..."}.',
         )
-    return (text["text"], text["text_pair"]) if text.get("text_pair") is not None else text["text"]
+    second = text.get("text_pair")
+    return text["text"] if second is None or second == "" else (text["text"], second)  # "" as in transformers
