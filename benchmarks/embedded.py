@@ -45,8 +45,9 @@ def main() -> None:
     for name, row in figures.items():
         low, high = row["int8_interval"]
         print(
-            f"| {name} | {row['rows']:,} | {row['float32']:.2%} | {row['int8']:.2%} [{low:.2%}, {high:.2%}] | "
-            f"{row['flips']} ({row['flip_share']:.2%}) | {row['right_to_wrong']} | {row['wrong_to_right']} |"
+            f"| {name} | {row['rows']:,} | {100 * row['float32']:.2f} % | {100 * row['int8']:.2f} % "
+            f"[{100 * low:.2f}, {100 * high:.2f}] | {row['flips']} ({100 * row['flip_share']:.2f} %) | "
+            f"{row['right_to_wrong']} | {row['wrong_to_right']} |"
         )
 
 

@@ -69,6 +69,13 @@ def test_pieces_in_any_order_give_the_same_range(pieces: list[np.ndarray], perce
     assert ordered.counts.sum() == sum(piece.size for piece in pieces)
 
 
+@given(values)
+def test_each_value_is_counted_where_numpys_histogram_counts_it(values: np.ndarray) -> None:
+    histogram = histogram_of([values])
+    expected, _ = np.histogram(values, BINS, (-histogram.reach, histogram.reach))
+    assert (histogram.counts == expected).all()
+
+
 @given(pieces)
 def test_the_reach_doubles_until_it_holds_everything_and_no_further(pieces: list[np.ndarray]) -> None:
     largest = max(float(np.abs(piece).max()) for piece in pieces)

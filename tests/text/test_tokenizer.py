@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tiny import SPECIAL_TOKENS, TOKENIZER_CONFIG, VOCABULARY, WORDS
 
@@ -22,20 +22,18 @@ texts = st.lists(
     st.sampled_from([*WORDS, "[MASK]", " ", "é", "中", "\u200d", "!"]) | st.text(max_size=6)
 ).map(" ".join)
 rows = texts | st.tuples(texts, texts)
-lengths = st.integers(min_value=3, max_value=40)
+lengths = st.integers(min_value=3, max_value=12)
 
 
 def write(folder, vocabulary=VOCABULARY, config=TOKENIZER_CONFIG, **files):
     """A tokenizer's folder: values are JSON, text or bytes; None leaves a file out."""
     lines = None if vocabulary is None else "".join(f"{token}\n" for token in vocabulary)
-    contents = {"vocab.txt": lines, "tokenizer_config.json": config}
-    for name, content in (
-        contents | {name.replace("__", "."): content for name, content in files.items()}
-    ).items():
-        if content is None:
-            continue
-        text = content if isinstance(content, str | bytes) else json.dumps(content)
-        (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    files = {name.replace("__", "."): content for name, content in files.items()}
+    for name, content in ({"vocab.txt": lines, "tokenizer_config.json": config} | files).items():
+        if isinstance(content, dict | list):
+            content = json.dumps(content)
+        if content is not None:
+            (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
 
 
@@ -47,10 +45,6 @@ def with_model(**changes):
     content = tokenizer_json()
     content["model"] |= changes
     return content
-
-
-def tokens(tokenizer, text):
-    return tokenizer.tokenize(text)
 
 
 # Reading files
@@ -94,7 +88,7 @@ def test_lower_casing_accents_and_chinese_characters_are_settings(tmp_path, sett
         plain.save_pretrained(tmp_path)
         (tmp_path / "tokenizer_config.json").write_text("{}")
         tokenizer = DistilBertTokenizer.from_folder(tmp_path)
-    assert tokens(tokenizer, "éa中A") == expected
+    assert tokenizer.tokenize("éa中A") == expected
 
 
 @pytest.mark.parametrize(
@@ -146,6 +140,12 @@ def test_a_tokenizer_json_that_cuts_and_pads_by_itself_does_so_no_more(tmp_path)
     tokenizer = DistilBertTokenizer.from_folder(write(tmp_path, None, tokenizer__json=backend.to_str()))
     assert [len(tokenizer("a " * words)["input_ids"]) for words in (1, 20)] == [3, 22]
     assert len(tokenizer("a " * 100, truncation=True)["input_ids"]) == 64
+    assert [len(ids) for ids in tokenizer.encode_texts(["a", "a " * 20]).input_ids] == [3, 22]
+
+
+def test_what_is_unknown_gets_the_unk_token_of_the_config(tmp_path):
+    folder = write(tmp_path, tokenizer__json=with_model(unk_token="[MASK]"))
+    assert DistilBertTokenizer.from_folder(folder).tokenize("中") == ["[UNK]"]
 
 
 def test_added_and_special_tokens_keep_their_ids_and_stay_whole(tmp_path):
@@ -156,7 +156,7 @@ def test_added_and_special_tokens_keep_their_ids_and_stay_whole(tmp_path):
     config = TOKENIZER_CONFIG | {"added_tokens_decoder": added, "extra_special_tokens": ["[E1]", "[E2]"]}
     tokenizer = DistilBertTokenizer.from_folder(write(tmp_path, config=config))
     expected = ["[E1]", "the", "wordpiece", "[E2]"]
-    assert tokens(tokenizer, "[E1] the WordPiece [E2]") == expected
+    assert tokenizer.tokenize("[E1] the WordPiece [E2]") == expected
     assert tokenizer.convert_tokens_to_ids(expected)[-3::2] == [IDS["the"], len(VOCABULARY) + 2]
     assert len(tokenizer) == tokenizer.vocab_size + 3
     assert (
@@ -177,12 +177,12 @@ def test_older_files_name_added_and_special_tokens_too(tmp_path):
     )
     tokenizer = DistilBertTokenizer.from_folder(folder)
     assert (tokenizer.mask_token, tokenizer.mask_token_id) == ("<blank>", len(VOCABULARY))
-    assert tokens(tokenizer, "the <blank> [E1]") == ["the", "<blank>", "[E1]"]
+    assert tokenizer.tokenize("the <blank> [E1]") == ["the", "<blank>", "[E1]"]
     assert tokenizer.all_special_tokens == ["[UNK]", "[SEP]", "[PAD]", "[CLS]", "<blank>", "[E1]"]
 
 
-def test_windows_line_ends_a_byte_order_mark_and_empty_lines_at_the_end_are_no_tokens(tmp_path):
-    content = "\ufeff" + "\r\n".join(VOCABULARY) + "\r\n\r\n\n"
+def test_windows_line_ends_a_byte_order_mark_and_blanks_at_the_end_are_no_tokens(tmp_path):
+    content = "\ufeff" + "\r\n".join(VOCABULARY) + " \r\n\r\n\n"
     assert DistilBertTokenizer.from_folder(write(tmp_path, None, vocab__txt=content)).get_vocab() == IDS
 
 
@@ -199,6 +199,7 @@ def test_windows_line_ends_a_byte_order_mark_and_empty_lines_at_the_end_are_no_t
         ),
         "a token nowhere": ({"config": {"cls_token": "<s>"}}, ["'<s>'", "cls_token"]),
         "config cut short": ({"config": '{"do_lower_case": tr'}, ["tokenizer_config.json", "column"]),
+        "config too deep": ({"config": "[" * 100_000}, ["tokenizer_config.json", "JSON"]),
         "config a list": ({"config": []}, ["tokenizer_config.json", "list"]),
         "config a word": (
             {"config": {"do_lower_case": "yes"}},
@@ -277,12 +278,24 @@ def test_what_is_saved_reads_back_equal_with_what_was_set_since(tmp_path):
 # Encoding
 
 
-@given(st.lists(rows, max_size=6), st.none() | lengths, st.sampled_from(["left", "right"]))
-def test_the_pipelines_fast_path_gives_the_ids_of_a_call(batch, max_length, side):
+@given(
+    st.lists(rows, max_size=6),
+    st.none() | lengths,
+    st.sampled_from(["longest_first", "only_first", "only_second"]),
+    st.sampled_from(["left", "right"]),
+)
+@example([("a " * 9, "a " * 8), ("a " * 8, "a " * 9), ("a", "a " * 9)], 12, "longest_first", "right")
+def test_the_pipelines_fast_path_gives_the_ids_of_a_call(batch, max_length, strategy, side):
     tokenizer = pickle.loads(pickle.dumps(TOKENIZER))
     tokenizer.truncation_side = side
-    fast = tokenizer.encode_texts(batch, max_length=max_length)
-    slow = tokenizer(batch, max_length=max_length, return_token_type_ids=True)
+    truncation = strategy if max_length else False
+    try:
+        slow = tokenizer(batch, truncation=truncation, max_length=max_length, return_token_type_ids=True)
+    except TokenizerError as refused:
+        with pytest.raises(TokenizerError, match=str(refused).split(":")[0]):
+            tokenizer.encode_texts(batch, max_length=max_length, strategy=strategy)
+        return
+    fast = tokenizer.encode_texts(batch, max_length=max_length, strategy=strategy)
     assert fast.input_ids == slow["input_ids"]
     assert fast.token_type_ids in (None, slow["token_type_ids"])
     assert (fast.token_type_ids is None) == (not any(isinstance(row, tuple) for row in batch))
@@ -384,6 +397,10 @@ def test_no_texts_make_an_empty_batch():
     assert TOKENIZER.encode_texts([]) == ([], None, [])
 
 
+def test_a_stride_means_nothing_without_overflowing_rows():
+    assert TOKENIZER("a a a a a", max_length=5, stride=9) == TOKENIZER("a a a a a", max_length=5)
+
+
 def test_an_empty_second_text_is_a_pair_alone_as_in_a_batch():
     assert TOKENIZER("a", "")["input_ids"] == TOKENIZER(["a"], [""])["input_ids"][0]
 
@@ -429,6 +446,10 @@ CALLS = {
     "wide stride": (
         lambda t: t("a a a a", max_length=5, stride=3, return_overflowing_tokens=True),
         ["stride=3", "row 0", "3 tokens"],
+    ),
+    "wider stride": (
+        lambda t: t("a", max_length=5, stride=4, return_overflowing_tokens=True),
+        ["stride=4", "at most 3"],
     ),
     "multiple of 0": (lambda t: t("a", padding=True, pad_to_multiple_of=0), ["pad_to_multiple_of", "0"]),
     "odd multiple": (

@@ -75,7 +75,8 @@ def theirs_from(folder, **settings):
 def write(folder, vocabulary, config):
     folder.mkdir(exist_ok=True)
     (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in vocabulary), encoding="utf-8")
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    said = {name: value for name, value in config.items() if value is not ...}
+    (folder / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")
     return folder
 
 
@@ -372,7 +373,7 @@ CONFIGS = {
     "token types": {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]},
     "cleaned up": {"clean_up_tokenization_spaces": True},
     "no limit": {"model_max_length": 1e30},
-    "older name of the limit": {"model_max_length": None, "max_len": 9},
+    "older name of the limit": {"model_max_length": ..., "max_len": 9},
 }
 SAMPLES = [
     "A bóring film, [MASK] [E1] wordpiece [E2] 日本 didn't .",
@@ -407,6 +408,17 @@ def test_what_we_save_transformers_reads_and_the_other_way_round(tmp_path, name)
     assert_same_tokenizer(ours, theirs_from(tmp_path / "ours"))
     assert_same_tokenizer(ours, AutoTokenizer.from_pretrained(str(tmp_path / "ours")))
     assert_same_tokenizer(DistilBertTokenizer.from_folder(tmp_path / "theirs"), theirs)
+
+
+def test_a_config_that_contradicts_tokenizer_json_wins_alike(tmp_path):
+    ours, _ = both(write(tmp_path, WIDE_VOCABULARY, TOKENIZER_CONFIG))
+    ours.save_pretrained(tmp_path)
+    write(
+        tmp_path,
+        WIDE_VOCABULARY,
+        TOKENIZER_CONFIG | {"do_lower_case": False, "tokenize_chinese_chars": False},
+    )
+    assert_same_tokenizer(*both(tmp_path))
 
 
 def test_older_token_files_are_read_alike(tmp_path):

@@ -53,7 +53,7 @@ def main() -> None:
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     _replace_closed_streams()
     try:
-        code = distilbert.main(standalone_mode=False) or 0
+        code = distilbert.main(prog_name="distilbert", standalone_mode=False) or 0
     except DistilBertError as error:
         code = _fail(f"error: {error}", error.exit_code)
     except click.ClickException as error:

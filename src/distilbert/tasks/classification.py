@@ -38,7 +38,7 @@ def softmax(logits: Floats) -> Floats:
 def sigmoid(logits: Floats) -> Floats:
     """Each logit's own probability."""
     # 1 / (1 + exp(-x)), but of nothing above 0, so that nothing overflows.
-    scores: Floats = np.exp(np.minimum(logits, 0)) / (np.float32(1) + np.exp(-np.abs(logits)))
+    scores: Floats = np.exp(np.minimum(logits, 0)) / (1 + np.exp(-np.abs(logits)))
     return scores
 
 
@@ -113,7 +113,7 @@ class TextClassificationPipeline:
                 f"{unknown[0]} is no option of {self.task}, which has {', '.join(OPTIONS)}.",
                 "Check the spelling, or leave it out.",
             )
-        return _Call(self.config, **options)
+        return _Call(self.config, self.tokenizer.model_max_length, **options)
 
     def _answers(self, texts: Iterable[Text], call: _Call) -> Iterator[Scored | list[Scored]]:
         return map(call.present, self._run(texts, call))
@@ -159,6 +159,7 @@ class _Call:
     def __init__(
         self,
         config: DistilBertConfig,
+        tokenizer_limit: int,
         *,
         top_k: int | None = UNSAID,
         function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None,
@@ -177,10 +178,8 @@ class _Call:
             )
         ]
         self.truncation = _one_of("truncation", truncation, TRUNCATIONS)
-        self.max_length = min(
-            config.max_position_embeddings,
-            config.max_position_embeddings if max_length is None else _positive("max_length", max_length),
-        )
+        limit = min(config.max_position_embeddings, tokenizer_limit)
+        self.max_length = limit if max_length is None else min(limit, _positive("max_length", max_length))
         self.batch_size = _positive("batch_size", batch_size)
 
     def present(self, logits: Floats) -> Scored | list[Scored]:
@@ -228,4 +227,5 @@ def _pair(text: Text) -> str | tuple[str, str]:
             f"A pair must have the keys text and text_pair, not {', '.join(map(str, text))}.",
             'Give {"text": "...", "text_pair": "..."}.',
         )
-    return (text["text"], text["text_pair"]) if text.get("text_pair") is not None else text["text"]
+    second = text.get("text_pair")
+    return text["text"] if second is None or second == "" else (text["text"], second)  # "" as in transformers

@@ -56,9 +56,9 @@ _NORMALIZER = {
 class Settings:
     """What a tokenizer can be told, under the names of `tokenizer_config.json`. A bad value raises `OptionError`.
 
-    `do_lower_case`, `tokenize_chinese_chars` and `strip_accents` are None where nobody said: `tokenizer.json` decides
-    then, and beside a bare vocabulary BERT's defaults do (lower case, Chinese characters apart, accents stripped
-    where lower-cased). A special token that is None does not exist.
+    `do_lower_case`, `tokenize_chinese_chars` and `strip_accents` set BERT's normalizer. None: nobody said, so
+    `tokenizer.json` decides, and beside a bare vocabulary BERT's defaults do (lower case, Chinese characters apart,
+    accents stripped where lower-cased). A special token that is None does not exist.
     """
 
     do_lower_case: bool | None = None
@@ -206,7 +206,7 @@ def write_folder(folder: Path, backend: Tokenizer, settings: Settings) -> tuple[
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise TokenizerError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except UnicodeDecodeError as error:
@@ -220,7 +220,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(_read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TokenizerError(f"{path} is not JSON: {error}.", "Take the original file.") from error
     if not isinstance(content, dict):
         raise TokenizerError(
@@ -238,22 +238,23 @@ def _refuse_other_family(tokenizer_class: object, path: Path) -> None:
 
 
 def _known_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What `Settings` knows of a `tokenizer_config.json`, with older spellings and tokens written as objects undone."""
+    """What `Settings` knows of a `tokenizer_config.json`, with older names and tokens written as objects undone."""
     older = {"model_max_length": "max_len", "extra_special_tokens": "additional_special_tokens"}
     options: dict[str, Any] = {}
     for setting in dataclasses.fields(Settings):
-        value = config.get(setting.name, config.get(older.get(setting.name, "")))
-        if setting.name == "extra_special_tokens" and value:
-            value = [_content(token) for token in (value.values() if isinstance(value, dict) else value)]
-        if setting.name in SPECIAL_ROLES and setting.name in config:
-            options[setting.name] = _content(value)
-        elif value is not None:
+        value = _content(config.get(setting.name, config.get(older.get(setting.name, ""))))
+        if value is not None or (setting.name in SPECIAL_ROLES and setting.name in config):
             options[setting.name] = value
     return options
 
 
-def _content(token: Any) -> Any:
-    return token.get("content") if isinstance(token, dict) else token
+def _content(value: Any) -> Any:
+    """A token that is written as an object; the tokens of a list, or of Hugging Face's name -> token."""
+    if isinstance(value, dict) and "content" not in value:
+        value = list(value.values())
+    if isinstance(value, list):
+        return [_content(token) for token in value]
+    return value["content"] if isinstance(value, dict) else value
 
 
 def _input_names(folder: Path) -> tuple[str, ...]:
@@ -368,7 +369,9 @@ def _template(backend: Tokenizer, settings: Settings) -> processors.TemplateProc
     """[CLS] first [SEP] second [SEP], with token types 0 0 0 1 1."""
     first, last = settings.cls_token, settings.sep_token
     if first is None or last is None:
-        raise OptionError("BERT's template needs a cls_token and a sep_token.", "Name both.")
+        raise TokenizerError(
+            "BERT's template needs a cls_token and a sep_token; one is missing.", "Name both."
+        )
     return processors.TemplateProcessing(
         single=f"{first}:0 $A:0 {last}:0",
         pair=f"{first}:0 $A:0 {last}:0 $B:1 {last}:1",
