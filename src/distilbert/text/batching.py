@@ -50,14 +50,16 @@ def answer_in_order(
     *,
     workers: int = 1,
     batch_size: int = TEXTS_PER_BATCH,
+    largest_window: int = LARGEST_WINDOW,
 ) -> Iterator[A]:
     """Yield one answer a text, in the order of `texts`, which may be endless.
 
     `encode` turns a window of texts into token ids; `answer` turns a batch into one answer a text and is
     called from up to `workers` threads at once. A list is taken in the largest windows from the start; with a
-    `batch_size` of 1 each text is answered before the next one is taken.
+    `batch_size` of 1 each text is answered before the next one is taken. `largest_window` is in texts: smaller
+    where answers are large, since a window's are in memory together.
     """
-    for window in _windows(texts, batch_size):
+    for window in _windows(texts, batch_size, largest_window):
         encoded = encode(window)
         batches = cut([len(ids) for ids in encoded.input_ids], batch_size, workers)
         yield from _answer_window(encoded, batches, answer, workers)
@@ -81,14 +83,14 @@ def _answer_window(
     return [answers[place] for place in range(len(encoded.input_ids))]
 
 
-def _windows(texts: Iterable[T], batch_size: int) -> Iterator[list[T]]:
+def _windows(texts: Iterable[T], batch_size: int, largest: int) -> Iterator[list[T]]:
     is_list = isinstance(texts, Sequence)
-    size = 1 if batch_size == 1 and not is_list else LARGEST_WINDOW if is_list else FIRST_WINDOW
+    size = 1 if batch_size == 1 and not is_list else largest if is_list else min(FIRST_WINDOW, largest)
     stream = iter(texts)
     while window := _take(stream, size):
         yield window
         if size > 1:
-            size = min(2 * size, LARGEST_WINDOW)
+            size = min(2 * size, largest)
 
 
 def _take(stream: Iterator[T], size: int) -> list[T]:
@@ -132,7 +134,9 @@ def pad(encoded: EncodedTexts, places: Sequence[int]) -> Batch:
     inputs = {name: np.zeros(shape, np.int64) for name in ("input_ids", "attention_mask", "token_type_ids")}
     for row, (place, length) in enumerate(zip(places, lengths, strict=True)):
         inputs["input_ids"][row, :length] = encoded.input_ids[place]
-        inputs["attention_mask"][row, :length] = 1
+        inputs["attention_mask"][row, :length] = (
+            1 if encoded.attention_mask is None else encoded.attention_mask[place]
+        )
         if encoded.token_type_ids is not None:
             inputs["token_type_ids"][row, :length] = encoded.token_type_ids[place]
     return Batch(inputs, lengths)

@@ -60,11 +60,12 @@ _CLEAN_UP |= {f" {ending}": ending for ending in ("n't", "'m", "'s", "'ve", "'re
 
 
 class EncodedTexts(NamedTuple):
-    """Token ids as plain lists, one a text: special tokens included, not padded."""
+    """Token ids as plain lists, one a text: special tokens included, padded only where a mask says so."""
 
     input_ids: list[list[int]]
     token_type_ids: list[list[int]] | None  # None where no text is a pair: all would be 0
     truncated: list[bool]
+    attention_mask: list[list[int]] | None = None  # None where no text is padded: all would be 1
 
 
 def _special(role: str) -> tuple[property, property]:
