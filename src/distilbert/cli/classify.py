@@ -53,6 +53,10 @@ def command(
             "Give texts or --file FILE, one of the two.",
             'For example: distilbert classify "A warm and funny film."',
         )
+    if out and as_json:
+        raise OptionError(
+            "--json prints; --out writes a file.", "Leave one out: --out answers.jsonl has both."
+        )
     rows = ({"text": text} for text in texts)
     if file:
         rows = (options.text_of(row, column, pair_column) for row in read_rows(file))
@@ -130,10 +134,15 @@ def _print(answers: Iterable[dict[str, Any]], top_k: int) -> None:
     """One line a text: label, score, text; labels coloured on a terminal."""
     colours = {"POSITIVE": "green", "NEGATIVE": "red"}
     for row in answers:
-        text = " / ".join(" ".join(row[key].splitlines()) for key in ("text", "text_pair") if key in row)
+        text = " / ".join(_printable(row[key]) for key in ("text", "text_pair") if key in row)
         for place in range(1, top_k + 1):
             suffix = "" if place == 1 else f"_{place}"
             if f"label{suffix}" in row:
                 label, score = row[f"label{suffix}"], row[f"score{suffix}"]
                 shown = click.style(f"{label:<10}", fg=colours.get(label, "cyan"))
                 click.echo(f"{shown} {score:.4f}  {text if place == 1 else ''}".rstrip())
+
+
+def _printable(text: str) -> str:
+    """A text on one line, without what would move a terminal's cursor or change its colours."""
+    return "".join(char if char.isprintable() else " " for char in text)

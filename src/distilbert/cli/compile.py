@@ -69,6 +69,11 @@ def command(
             "int8 needs --calibrate FILE: the range of each activation comes from real texts; there is no default.",
             "Give a file of a few thousand texts, or use --precision fp32.",
         )
+    if precision == "fp32" and (calibrate or keep_float):
+        raise OptionError(
+            "--calibrate and --keep-float are for int8, and --precision is fp32.",
+            "Leave them out, or compile to int8.",
+        )
     source = resolve(checkpoint)
     int8 = None
     if precision == "int8" and calibrate:

@@ -107,7 +107,17 @@ def _checked(folder: Path, digest: Callable[[Path], str]) -> Bundle:
     needed = ("config.json", "tokenizer.json", GRAPHS[manifest.precision])
     if missing := [name for name in needed if name not in manifest.files]:
         raise BundleError(f"{folder / MANIFEST} does not vouch for {', '.join(missing)}.", _INSTALL_AGAIN)
+    if strangers := sorted(_read_by_name(folder) - manifest.files.keys() - {MANIFEST}):
+        raise BundleError(
+            f"{folder} has a file that {MANIFEST} does not vouch for: {strangers[0]}.",
+            "Remove it, or do not use it.",
+        )
     return Bundle(folder, manifest)
+
+
+def _read_by_name(folder: Path) -> set[str]:
+    """Files that loading would pick up by their names, such as a stray added_tokens.json."""
+    return {path.name for path in folder.iterdir() if path.suffix in {".json", ".txt"}}
 
 
 def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[Path], str]) -> None:

@@ -138,7 +138,7 @@ def _format_of(path: str | Path, given: str | None) -> tuple[str, bool]:
     if given:
         raise OptionError(f"format is one of {known}, not {given!r}.", "Leave it out to go by the ending.")
     fault = f"{path}: a table ends in .{', .'.join(_READERS)}, or in one of these and .gz."
-    raise DataError(fault, f"Rename it, or say its format: {known}.")
+    raise DataError(fault, "Rename it so that it ends in what it is.")
 
 
 def _source_of(path: str | Path) -> str:

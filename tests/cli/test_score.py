@@ -1,0 +1,129 @@
+"""`distilbert score`: the figures are those that counting by hand gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bundles import sentences
+from tiny import tiny_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from situations import Command
+
+NAMES = ("NEGATIVE", "POSITIVE")
+
+
+def predicted(distilbert: Command, model: object, file: object) -> list[str]:
+    rows = distilbert("classify", "--model", model, "--file", file, "--json").objects()
+    return [row["label"] for row in rows]
+
+
+def gold_of(file: Path) -> list[str]:
+    """The labels of the file `reviews`: names and ids."""
+    lines = file.read_text().splitlines()[1:]
+    values = [line.split("\t")[1] for line in lines]
+    return [NAMES[int(value)] if value.isdigit() else value for value in values]
+
+
+def f1_by_hand(predicted: list[str], gold: list[str], label: str) -> float:
+    pairs = list(zip(predicted, gold, strict=True))
+    hits = pairs.count((label, label))
+    claimed = predicted.count(label)
+    there = gold.count(label)
+    if not hits:
+        return 0.0
+    precision, recall = hits / claimed, hits / there
+    return 2 * precision * recall / (precision + recall)
+
+
+def score(distilbert: Command, *args: object) -> dict[str, Any]:
+    outcome = distilbert("score", *args, "--json")
+    assert outcome.code == 0
+    [result] = outcome.objects()
+    return result
+
+
+def test_accuracy_and_f1_are_as_counted_by_hand(distilbert: Command, tiny_fp32: Path, reviews: Path) -> None:
+    result = score(distilbert, "--model", tiny_fp32, "--file", reviews)
+    labels, gold = predicted(distilbert, tiny_fp32, reviews), gold_of(reviews)
+    right = sum(label == true for label, true in zip(labels, gold, strict=True))
+    assert (result["rows"], result["correct"]) == (2600, right)
+    assert result["accuracy"] == pytest.approx(right / 2600)
+    assert result["f1"] == pytest.approx(f1_by_hand(labels, gold, "POSITIVE"))
+    for name in ("accuracy", "f1"):
+        low, high = result[f"{name}_interval"]
+        assert low < result[name] < high
+        assert high - low < 0.08  # of 2,600 rows: about four standard errors of 0.01
+    assert score(distilbert, "--model", tiny_fp32, "--file", reviews) == result
+
+
+def test_f1_of_three_labels_is_their_mean(distilbert: Command, here: Path) -> None:
+    tiny_checkpoint(here / "three", labels=("A", "B", "C"))
+    texts = sentences(300, seed=5)
+    gold = ["ABC"[number % 3] for number in range(300)]
+    lines = [f"{text}\t{label}\n" for text, label in zip(texts, gold, strict=True)]
+    (here / "rows.tsv").write_text("text\tlabel\n" + "".join(lines))
+    labels = predicted(distilbert, "three", "rows.tsv")
+    mean = sum(f1_by_hand(labels, gold, label) for label in "ABC") / 3
+    result = score(distilbert, "--model", "three", "--file", "rows.tsv")
+    assert result["f1"] == pytest.approx(mean)
+
+
+def test_against_counts_the_labels_that_change_by_name(
+    distilbert: Command, here: Path, tiny_fp32: Path, reviews: Path
+) -> None:
+    tiny_checkpoint(here / "other", seed=1, labels=("POSITIVE", "NEGATIVE"))
+    before, after, gold = (
+        predicted(distilbert, "other", reviews),
+        predicted(distilbert, tiny_fp32, reviews),
+        gold_of(reviews),
+    )
+    rows = list(zip(before, after, gold, strict=True))
+    flips = sum(was != now for was, now, _ in rows)
+    assert 0 < flips < len(rows)
+    against = score(distilbert, "--model", tiny_fp32, "--file", reviews, "--against", "other")["against"]
+    assert against == {
+        "model": "other",
+        "both_right": sum(was == true == now for was, now, true in rows),
+        "both_wrong": sum(was != true != now for was, now, true in rows),
+        "accuracy": pytest.approx(sum(was == true for was, _, true in rows) / len(rows)),
+        "flips": flips,
+        "flip_share": pytest.approx(flips / len(rows)),
+        "right_to_wrong": sum(was == true != now for was, now, true in rows),
+        "wrong_to_right": sum(was != true == now for was, now, true in rows),
+    }
+
+
+def test_a_model_against_itself_changes_nothing(
+    distilbert: Command, tiny_classifier: Path, tiny_fp32: Path, reviews: Path
+) -> None:
+    outcome = distilbert("score", "--model", tiny_fp32, "--against", tiny_classifier, "--file", reviews)
+    assert "0 labels changed (0.00 %), 0 from right to wrong, 0 from wrong to right" in outcome.out
+
+
+def test_people_read_percentages(distilbert: Command, tiny_fp32: Path, reviews: Path) -> None:
+    result = score(distilbert, "--model", tiny_fp32, "--file", reviews)
+    outcome = distilbert("score", "--model", tiny_fp32, "--file", reviews)
+    low, high = result["accuracy_interval"]
+    title, accuracy, f1 = outcome.out.splitlines()
+    assert title == f"{tiny_fp32} on 2,600 rows of {reviews}"
+    assert accuracy == f"  accuracy {100 * result['accuracy']:6.2f} %   [{100 * low:.2f}, {100 * high:.2f}]"
+    assert f1.startswith(f"  f1       {100 * result['f1']:6.2f} %   [")
+
+
+def test_columns_and_pairs_are_named_as_in_classify(distilbert: Command, here: Path, tiny_fp32: Path) -> None:
+    (here / "pairs.csv").write_text("q,a,gold\nis it good,very,1\nis it bad,no,0\n")
+    (here / "plain.csv").write_text("text,text_pair\nis it good,very\nis it bad,no\n")
+    result = score(
+        distilbert,
+        *("--model", tiny_fp32, "--file", "pairs.csv"),
+        *("--column", "q", "--pair-column", "a", "--label-column", "gold"),
+    )
+    rows = distilbert(
+        "classify", "--model", tiny_fp32, "--file", "plain.csv", "--pair-column", "text_pair", "--json"
+    ).objects()
+    labels = [row["label"] for row in rows]
+    assert result["correct"] == (labels[0] == "POSITIVE") + (labels[1] == "NEGATIVE")

@@ -1,0 +1,68 @@
+"""`distilbert verify`: a bundle is what its maker wrote, and answers here as it did there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import tiny_checkpoint
+
+from distilbert.compile import verify
+from distilbert.errors import DistilBertError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from situations import Command
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_a_whole_bundle_is_said_to_be_whole(
+    precision: str, distilbert: Command, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(f"tiny_{precision}")
+    outcome = distilbert("verify", folder)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out == (
+        f"{folder}: 6 files are as they were written; 8 probes answered as when it was made, to the bit "
+        f"({precision}).\n"
+    )
+
+
+def test_an_encoder_s_bundle_is_verified_too(distilbert: Command, here: Path) -> None:
+    tiny_checkpoint(here / "encoder", head="none")
+    assert distilbert("compile", "encoder", "--out", "bundle", "--precision", "fp32").code == 0
+    assert "8 probes" in distilbert("verify", "bundle").out
+
+
+def test_a_bundle_can_be_moved(distilbert: Command, here: Path, tiny_int8: Path) -> None:
+    shutil.copytree(tiny_int8, here / "elsewhere with a space")
+    assert distilbert("verify", "elsewhere with a space").code == 0
+
+
+def test_the_embedded_model_is_known_by_its_name(distilbert: Command, embedded: Path) -> None:
+    outcome = distilbert("verify", "distilbert-sst2")
+    assert outcome.code == 0
+    assert outcome.out.startswith("distilbert-sst2: ")
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory, tiny_int8: Path) -> Path:
+    return shutil.copytree(tiny_int8, tmp_path_factory.mktemp("spoilt") / "bundle")
+
+
+ANSWERS = st.none() | st.text() | st.lists(st.floats() | st.integers() | st.none() | st.lists(st.floats()))
+PROBES = st.lists(st.fixed_dictionaries({"text": st.text(), "float32": ANSWERS, "int8": ANSWERS}), min_size=1)
+
+
+@given(probes=PROBES, precision=st.sampled_from(["int8", "int4", None]))
+def test_probes_that_no_maker_wrote_are_refused(probes: list[Any], precision: Any, spoilt: Path) -> None:
+    manifest = json.loads((spoilt / "bundle.json").read_text())
+    (spoilt / "bundle.json").write_text(json.dumps(manifest | {"probes": probes, "precision": precision}))
+    with pytest.raises(DistilBertError) as raised:
+        verify(spoilt)
+    assert len(str(raised.value).splitlines()) <= 2
