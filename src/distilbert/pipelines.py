@@ -3,40 +3,87 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
 from distilbert.errors import OptionError
 from distilbert.files.config import DistilBertConfig
-from distilbert.runtime import DistilBertForSequenceClassification, find_bundle
+from distilbert.runtime import (
+    DistilBertForMaskedLM,
+    DistilBertForSequenceClassification,
+    DistilBertModel,
+    find_bundle,
+)
 from distilbert.tasks.classification import TextClassificationPipeline
+from distilbert.tasks.features import FeatureExtractionPipeline
+from distilbert.tasks.fill_mask import FillMaskPipeline
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
     from distilbert.engines.base import Engine
+    from distilbert.tasks.base import TextPipeline
 
-TASKS = {"text-classification": TextClassificationPipeline}
-ALIASES = {"sentiment-analysis": "text-classification"}
-DEFAULT_MODELS = {"text-classification": "distilbert-sst2"}
 
 Name = str | os.PathLike[str]
+Model = DistilBertForSequenceClassification | DistilBertModel | DistilBertForMaskedLM
+
+
+class Task(NamedTuple):
+    """What answers, the class of a loaded model, and the model that the package ships for it."""
+
+    pipeline: type[TextPipeline[Any]]
+    model: type[Model]
+    default: str | None = None
+
+
+TASKS = {
+    "text-classification": Task(
+        TextClassificationPipeline, DistilBertForSequenceClassification, "distilbert-sst2"
+    ),
+    "feature-extraction": Task(FeatureExtractionPipeline, DistilBertModel),
+    "fill-mask": Task(FillMaskPipeline, DistilBertForMaskedLM),
+}
+ALIASES = {"sentiment-analysis": "text-classification"}
+
+
+@overload
+def pipeline(
+    task: Literal["sentiment-analysis", "text-classification"], model: Name | Model | None = None, **more: Any
+) -> TextClassificationPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["feature-extraction"], model: Name | Model, **more: Any
+) -> FeatureExtractionPipeline: ...
+
+
+@overload
+def pipeline(task: Literal["fill-mask"], model: Name | Model, **more: Any) -> FillMaskPipeline: ...
+
+
+@overload
+def pipeline(
+    task: str | None = None, model: Name | Model | None = None, **more: Any
+) -> TextPipeline[Any]: ...
 
 
 def pipeline(
     task: str | None = None,
-    model: Name | DistilBertForSequenceClassification | None = None,
+    model: Name | Model | None = None,
     tokenizer: Name | DistilBertTokenizer | None = None,
     *,
     device: object = None,
     threads: int | None = None,
     **options: Any,
-) -> TextClassificationPipeline:
+) -> TextPipeline[Any]:
     """Text in, answers out, called as transformers' `pipeline`.
 
-    `task`: "sentiment-analysis" or "text-classification"; may be left out where a model is named. `model`: an
-    embedded model's name, a folder (checkpoint or bundle), a name in the local Hugging Face cache, or a loaded
-    `DistilBertForSequenceClassification`; without one, the model that the package ships. `tokenizer`: by default
-    the model's own. `threads`: batches computed at the same time, by default as many as there are processors.
+    `task`: "text-classification" (or "sentiment-analysis"), "feature-extraction" or "fill-mask"; may be left out
+    where a model is named. `model`: an embedded model's name, a folder (checkpoint or bundle), a name in the local
+    Hugging Face cache, or a loaded model that runs; without one, the model that the package ships for the task, if
+    it does. Of a checkpoint with any head, feature extraction takes the encoder. `tokenizer`: by default the
+    model's own. `threads`: batches computed at the same time, by default as many as there are processors.
     `options` are the defaults of each call, such as `top_k`.
 
     >>> pipeline("sentiment-analysis")("I love learning about DistilBERT!")[0]["label"]
@@ -48,20 +95,21 @@ def pipeline(
         raise OptionError(f"device must be 'cpu', not {device!r}.", "distilbert runs on the processor.")
     task = _task(task, model)
     if model is None:
-        model = DEFAULT_MODELS[task]
+        model = _default_model(task)
     if isinstance(model, str | os.PathLike):
-        bundle = find_bundle(model)
-        _check_task(task, bundle.manifest.task, model)
+        bundle = find_bundle(model, head=TASKS[task].model.head if task else True)
+        task = _check_task(task, bundle.manifest.task, model)
         config, folder = DistilBertConfig.from_folder(bundle.folder), bundle.folder
         engine: Engine = OnnxRuntimeEngine(bundle.graph, threads)
-    elif isinstance(model, DistilBertForSequenceClassification):
+    elif isinstance(model, TASKS[task].model):
         config, folder, engine = model.config, model.folder, model.engine
     else:
         raise OptionError(
             f"model must be a name, a folder or a model that runs, not {type(model).__name__}.",
-            "Load it with distilbert.DistilBertForSequenceClassification.from_pretrained.",
+            f"Load it with distilbert.{TASKS[task].model.__name__}.from_pretrained.",
         )
-    return TASKS[task](_tokenizer(folder if tokenizer is None else tokenizer), engine, config, **options)
+    own = _tokenizer(folder if tokenizer is None else tokenizer)
+    return TASKS[task].pipeline(own, engine, config, **options)
 
 
 def _tokenizer(tokenizer: Name | DistilBertTokenizer) -> DistilBertTokenizer:
@@ -76,8 +124,12 @@ def _tokenizer(tokenizer: Name | DistilBertTokenizer) -> DistilBertTokenizer:
 
 
 def _task(task: str | None, model: object) -> str:
+    """The task's proper name; "" where the files of the model will tell."""
+    if task is None and isinstance(model, str | os.PathLike):
+        return ""
     if task is None and model is not None:
-        return "text-classification"
+        known = (name for name, row in TASKS.items() if isinstance(model, row.model))
+        return next(known, "text-classification")
     found = ALIASES.get(str(task), task)
     if found not in TASKS:
         raise OptionError(
@@ -87,6 +139,22 @@ def _task(task: str | None, model: object) -> str:
     return str(found)
 
 
-def _check_task(asked: str, found: str, model: Name) -> None:
-    if asked != found:
+def _default_model(task: str) -> str:
+    default = TASKS[task].default
+    if default is None:
+        raise OptionError(
+            f"No model for {task} comes with the package.",
+            f'Name one: pipeline("{task}", model="folder-or-name").',
+        )
+    return default
+
+
+def _check_task(asked: str, found: str, model: Name) -> str:
+    if asked and asked != found:
         raise OptionError(f"{model} is a model for {found}, not for {asked}.", f"Name a model for {asked}.")
+    if found not in TASKS:
+        raise OptionError(
+            f"{model} is a model for {found}, for which there is no pipeline.",
+            f"There are pipelines for {', '.join(TASKS)}; the classes run every model.",
+        )
+    return found

@@ -62,7 +62,7 @@ class Reading:
         tokenizer_options: Mapping[str, Any] | None = None,
     ) -> Reading:
         """Check what a caller asked for. Raises `OptionError`, which names the option."""
-        told = dict(tokenizer_options or {})
+        told = tokenizer_dict(tokenizer_options)
         if unknown := [name for name in told if name not in TOKENIZER_OPTIONS]:
             raise OptionError(
                 f"{unknown[0]} cannot be told to the tokenizer here; {', '.join(TOKENIZER_OPTIONS)} can.",
@@ -214,6 +214,15 @@ class TextPipeline(ABC, Generic[A]):
                 TruncationWarning,
                 stacklevel=2,
             )
+
+
+def tokenizer_dict(options: object) -> dict[str, Any]:
+    """What is to be told to the tokenizer, as a dict that may be changed."""
+    if options is None or isinstance(options, Mapping):
+        return dict(options or {})
+    raise OptionError(
+        f"What is told to the tokenizer must be a dict, not {options!r}.", 'For example {"max_length": 20}.'
+    )
 
 
 def without_none(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from distilbert.errors import OptionError
-from distilbert.tasks.base import Call, Reading, TextPipeline, one_of, without_none
+from distilbert.tasks.base import Call, Reading, TextPipeline, one_of, tokenizer_dict, without_none
 from distilbert.text.batching import Batch, answer_in_order
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _as_lists(vectors: Floats) -> Any:
 def _with_truncation_told(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options with `truncation` among those for the tokenizer, where transformers puts it."""
     said = without_none(options)
-    told = dict(said.pop("tokenize_kwargs", {}))
+    told = tokenizer_dict(said.pop("tokenize_kwargs", None))
     if "truncation" in said:
         if "truncation" in told:
             raise OptionError(

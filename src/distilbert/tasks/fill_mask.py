@@ -95,7 +95,9 @@ class FillMaskPipeline(TextPipeline[Filled]):
         )
 
     def _target_ids(self, targets: str | Sequence[str]) -> NDArray[np.int64]:
-        words = [targets] if isinstance(targets, str) else list(targets)
+        words = [targets] if isinstance(targets, str) else targets
+        if not (isinstance(words, list | tuple) and all(isinstance(word, str) for word in words)):
+            raise OptionError(f"targets must be a word or a list of words, not {targets!r}.", "Give strings.")
         ids = {token_id for word in words if (token_id := self._target_id(word)) is not None}
         if not ids:
             raise OptionError(f"targets must name a token at least, not {targets!r}.", "Give a word.")
