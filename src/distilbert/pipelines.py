@@ -61,9 +61,18 @@ def pipeline(
             f"model must be a name, a folder or a model that runs, not {type(model).__name__}.",
             "Load it with distilbert.DistilBertForSequenceClassification.from_pretrained.",
         )
-    if not isinstance(tokenizer, DistilBertTokenizer):
-        tokenizer = DistilBertTokenizer.from_pretrained(folder if tokenizer is None else tokenizer)
-    return TASKS[task](tokenizer, engine, config, **options)
+    return TASKS[task](_tokenizer(folder if tokenizer is None else tokenizer), engine, config, **options)
+
+
+def _tokenizer(tokenizer: Name | DistilBertTokenizer) -> DistilBertTokenizer:
+    if isinstance(tokenizer, DistilBertTokenizer):
+        return tokenizer
+    if isinstance(tokenizer, str | os.PathLike):
+        return DistilBertTokenizer.from_pretrained(tokenizer)
+    raise OptionError(
+        f"tokenizer must be a name, a folder or a distilbert.DistilBertTokenizer, not {type(tokenizer).__name__}.",
+        "Load it with distilbert.DistilBertTokenizer.from_pretrained.",
+    )
 
 
 def _task(task: str | None, model: object) -> str:

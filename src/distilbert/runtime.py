@@ -168,7 +168,13 @@ class DistilBertForSequenceClassification(_RunModel[SequenceClassifierOutput]):
 
 
 def _tokens(name: str, values: ArrayLike, limit: int, like: np.ndarray | None = None) -> np.ndarray:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise OptionError(
+            f"{name} must be whole numbers [batch, length], not rows of different lengths.",
+            "Pad them: tokenizer(texts, padding=True).",
+        ) from error
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.integer):
         raise OptionError(
             f"{name} must be whole numbers [batch, length], not {array.dtype} of shape {list(array.shape)}.",
