@@ -428,6 +428,8 @@ def test_a_bundle_is_downloaded_as_its_manifest_says_and_nothing_else(hub, tiny_
         "onnx/model_fp16.onnx": b"nor",
     }
     hub.add("tiny/bundle", bundle | more)
+    DistilBertTokenizer.from_pretrained("tiny/bundle")
+    assert "onnx/model.onnx" not in hub.asked()
     assert pipeline(model="tiny/bundle")(TEXT) == pipeline(model=tiny_fp32)(TEXT)
     assert sorted(hub.asked("GET")) == sorted(bundle)
     assert not set(more) & set(hub.asked("HEAD"))

@@ -63,9 +63,10 @@ def download(repo: str, revision: str, *, weights: bool) -> Path:
         known = _cached_commit(repo, revision)
         snapshot = _snapshot(repo, revision, known)
     folder = snapshot.need(CONFIG).parent
-    if weights and snapshot.has(MANIFEST):
+    if snapshot.has(MANIFEST):
         for file in read_manifest(folder / MANIFEST).files:
-            snapshot.need(file)
+            if weights or file in TOKENIZER:
+                snapshot.need(file)
     else:
         for file in TOKENIZER:
             snapshot.has(file)
