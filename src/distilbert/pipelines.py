@@ -27,6 +27,7 @@ def pipeline(
     model: Name | DistilBertForSequenceClassification | None = None,
     tokenizer: Name | DistilBertTokenizer | None = None,
     *,
+    revision: str | None = None,
     device: object = None,
     threads: int | None = None,
     **options: Any,
@@ -34,10 +35,10 @@ def pipeline(
     """Text in, answers out, called as transformers' `pipeline`.
 
     `task`: "sentiment-analysis" or "text-classification"; may be left out where a model is named. `model`: an
-    embedded model's name, a folder (checkpoint or bundle), a name in the local Hugging Face cache, or a loaded
+    embedded model's name, a folder (checkpoint or bundle), a model on the hub, or a loaded
     `DistilBertForSequenceClassification`; without one, the model that the package ships. `tokenizer`: by default
-    the model's own. `threads`: batches computed at the same time, by default as many as there are processors.
-    `options` are the defaults of each call, such as `top_k`.
+    the model's own. `revision`: a branch, tag or commit of a `model` on the hub. `threads`: batches computed at the
+    same time, by default as many as there are processors. `options` are the defaults of each call, such as `top_k`.
 
     >>> pipeline("sentiment-analysis")("I love learning about DistilBERT!")[0]["label"]
     'POSITIVE'
@@ -50,10 +51,14 @@ def pipeline(
     if model is None:
         model = DEFAULT_MODELS[task]
     if isinstance(model, str | os.PathLike):
-        bundle = find_bundle(model)
+        bundle = find_bundle(model, revision=revision)
         _check_task(task, bundle.manifest.task, model)
         config, folder = DistilBertConfig.from_folder(bundle.folder), bundle.folder
         engine: Engine = OnnxRuntimeEngine(bundle.graph, threads)
+    elif revision is not None:
+        raise OptionError(
+            f"revision is {revision!r}, but the model is loaded already.", "Give it to from_pretrained."
+        )
     elif isinstance(model, DistilBertForSequenceClassification):
         config, folder, engine = model.config, model.folder, model.engine
     else:
