@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tiny import WORDS, save_tensors
+from safetensors.numpy import save_file
+from tiny import WORDS
 
 from distilbert.compile import Gate
 from distilbert.files.hub import EMBEDDED as EMBEDDED_MODELS
@@ -68,16 +71,38 @@ def dequantised_checkpoint(bundle: Path, out: Path) -> Path:
             arrays[real] = array.astype(np.float32) * stored[f"{real}.scale"]
         elif name.endswith((".weight", ".bias")):
             arrays[name] = array
-    tables = [name for name in arrays if name.startswith("embeddings.")]
-    for name in arrays.keys() - set(tables):
-        if arrays[name].ndim == 2:  # a graph multiplies from the right, a checkpoint from the left
-            arrays[name] = arrays[name].T
+    for name in arrays:
+        if arrays[name].ndim == 2 and not name.startswith("embeddings."):
+            arrays[name] = arrays[name].T  # a graph multiplies from the right, a checkpoint from the left
     heads = ("pre_classifier.", "classifier.")
+    named = {
+        name if name.startswith(heads) else f"distilbert.{name}": np.ascontiguousarray(array)
+        for name, array in arrays.items()
+    }
     out.mkdir(parents=True)
-    save_tensors(
-        out / "model.safetensors",
-        {name if name.startswith(heads) else f"distilbert.{name}": array for name, array in arrays.items()},
-    )
+    save_file(named, out / "model.safetensors")
     for name in ("config.json", "vocab.txt", "tokenizer_config.json"):
         shutil.copy(bundle / name, out / name)
+    return out
+
+
+def compiled_without_torch(source: Path, out: Path, *options: object) -> Path:
+    """Compile as a user does, by the command, in a process that cannot import torch or transformers."""
+    program = (
+        "import sys; sys.modules.update(torch=None, transformers=None);"
+        "from distilbert.cli import main; sys.argv[0] = 'distilbert'; main()"
+    )
+    line = [sys.executable, "-c", program, "compile", str(source), "--out", str(out), *map(str, options)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    print(done.stderr)  # what pytest shows when a test fails: how the gate went
+    return out
+
+
+def sst2_sentences(shared: Path, out: Path, count: int) -> Path:
+    """A file of the first different whole sentences of SST-2's training set."""
+    lines = (shared / "data" / "sst2" / "train_sentences.tsv").read_text(encoding="utf-8").split("\n")[1:]
+    texts = list(dict.fromkeys(line.split("\t")[0] for line in lines if line))[:count]
+    assert len(texts) == count
+    out.write_text("\n".join(texts) + "\n", encoding="utf-8")
     return out

@@ -25,10 +25,11 @@ settings.load_profile("distilbert")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give this run, its subprocesses and its docstrings' examples a cache that is not the user's."""
+    """Give this run, its subprocesses and its docstrings' examples caches that are not the user's, and no hub."""
     folder = tempfile.TemporaryDirectory(prefix="distilbert-cache-")
     config.add_cleanup(folder.cleanup)
     os.environ["DISTILBERT_CACHE"] = folder.name
+    os.environ |= {"HF_HOME": f"{folder.name}/hugging-face", "HF_HUB_OFFLINE": "1"}
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,11 @@ class OptionError(DistilBertError, ValueError):
 
 
 class ModelNotFoundError(DistilBertError):
-    """A name that is neither a folder, nor an embedded model, nor in the local Hugging Face cache."""
+    """A name that is neither a folder, nor an embedded model, nor a model on the hub at that revision."""
+
+
+class HubError(DistilBertError):
+    """A model that the hub does not hand over: no network, a refused token, a broken or strange answer."""
 
 
 class ConfigError(DistilBertError):

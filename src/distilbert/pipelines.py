@@ -20,7 +20,6 @@ from distilbert.tasks.fill_mask import FillMaskPipeline
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
-    from distilbert.engines.base import Engine
     from distilbert.tasks.base import TextPipeline
 
 
@@ -73,6 +72,7 @@ def pipeline(
     model: Name | Model | None = None,
     tokenizer: Name | DistilBertTokenizer | None = None,
     *,
+    revision: str | None = None,
     device: object = None,
     threads: int | None = None,
     **options: Any,
@@ -80,11 +80,11 @@ def pipeline(
     """Text in, answers out, called as transformers' `pipeline`.
 
     `task`: "text-classification" (or "sentiment-analysis"), "feature-extraction" or "fill-mask"; may be left out
-    where a model is named. `model`: an embedded model's name, a folder (checkpoint or bundle), a name in the local
-    Hugging Face cache, or a loaded model that runs; without one, the model that the package ships for the task, if
-    it does. Of a checkpoint with any head, feature extraction takes the encoder. `tokenizer`: by default the
-    model's own. `threads`: batches computed at the same time, by default as many as there are processors.
-    `options` are the defaults of each call, such as `top_k`.
+    where a model is named. `model`: an embedded model's name, a folder (checkpoint or bundle), a model on the hub,
+    or a loaded model that runs; without one, the model that the package ships for the task, if it does. Of a
+    checkpoint with any head, feature extraction takes the encoder. `tokenizer`: by default the model's own.
+    `revision`: a branch, tag or commit of a `model` on the hub. `threads`: batches computed at the same time, by
+    default as many as there are processors. `options` are the defaults of each call, such as `top_k`.
 
     >>> pipeline("sentiment-analysis")("I love learning about DistilBERT!")[0]["label"]
     'POSITIVE'
@@ -97,19 +97,34 @@ def pipeline(
     if model is None:
         model = _default_model(task)
     if isinstance(model, str | os.PathLike):
-        bundle = find_bundle(model, head=TASKS[task].model.head if task else True)
-        task = _check_task(task, bundle.manifest.task, model)
-        config, folder = DistilBertConfig.from_folder(bundle.folder), bundle.folder
-        engine: Engine = OnnxRuntimeEngine(bundle.graph, threads)
+        loaded = _load(task, model, revision, threads)
+    elif revision is not None:
+        raise OptionError(
+            f"revision is {revision!r}, but the model is loaded already.", "Give it to from_pretrained."
+        )
     elif isinstance(model, TASKS[task].model):
-        config, folder, engine = model.config, model.folder, model.engine
+        loaded = model
     else:
         raise OptionError(
             f"model must be a name, a folder or a model that runs, not {type(model).__name__}.",
             f"Load it with distilbert.{TASKS[task].model.__name__}.from_pretrained.",
         )
-    own = _tokenizer(folder if tokenizer is None else tokenizer)
-    return TASKS[task].pipeline(own, engine, config, **options)
+    own = _tokenizer(loaded.folder if tokenizer is None else tokenizer)
+    return TASKS[loaded.task].pipeline(own, loaded.engine, loaded.config, **options)
+
+
+def _load(task: str, name: Name, revision: str | None, threads: int | None) -> Model:
+    bundle = find_bundle(name, head=TASKS[task].model.head if task else True, revision=revision)
+    found = bundle.manifest.task
+    if task and task != found:
+        raise OptionError(f"{name} is a model for {found}, not for {task}.", f"Name a model for {task}.")
+    if found not in TASKS:
+        raise OptionError(
+            f"{name} is a model for {found}, for which there is no pipeline.",
+            f"There are pipelines for {', '.join(TASKS)}; the classes run every model.",
+        )
+    engine = OnnxRuntimeEngine(bundle.graph, threads)
+    return TASKS[found].model(DistilBertConfig.from_folder(bundle.folder), engine, bundle.folder)
 
 
 def _tokenizer(tokenizer: Name | DistilBertTokenizer) -> DistilBertTokenizer:
@@ -147,14 +162,3 @@ def _default_model(task: str) -> str:
             f'Name one: pipeline("{task}", model="folder-or-name").',
         )
     return default
-
-
-def _check_task(asked: str, found: str, model: Name) -> str:
-    if asked and asked != found:
-        raise OptionError(f"{model} is a model for {found}, not for {asked}.", f"Name a model for {asked}.")
-    if found not in TASKS:
-        raise OptionError(
-            f"{model} is a model for {found}, for which there is no pipeline.",
-            f"There are pipelines for {', '.join(TASKS)}; the classes run every model.",
-        )
-    return found

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from distilbert.engines.base import Engine, Floats
 
 
-def find_bundle(name: str | os.PathLike[str], *, head: bool = True) -> Bundle:
+def find_bundle(name: str | os.PathLike[str], *, head: bool = True, revision: str | None = None) -> Bundle:
     """The bundle that `name` means: one there is, or a checkpoint's, compiled to float32 on first use.
 
-    Without `head`, a checkpoint's encoder alone.
+    Without `head`, a checkpoint's encoder alone. `revision`: of a model on the hub.
     """
-    folder = resolve(name)
+    folder = resolve(name, revision=revision)
     if is_bundle(folder):
         return open_bundle(folder)
     from distilbert.compile import float_bundle
@@ -107,14 +107,16 @@ class _RunModel(Generic[Output]):
         self.config, self.engine, self.folder = config, engine, folder
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str], *, threads: int | None = None) -> Self:
-        """Load an embedded model, a folder (checkpoint or bundle) or a model in the local Hugging Face cache.
+    def from_pretrained(
+        cls, name: str | os.PathLike[str], *, revision: str | None = None, threads: int | None = None
+    ) -> Self:
+        """Load an embedded model, a folder (checkpoint or bundle) or a model on the hub.
 
-        A checkpoint is compiled to float32 once, into this machine's cache. `threads`: batches computed at the
-        same time, by default as many as this process has processors.
-        Raises `ModelNotFoundError`, `ConfigError`, `CheckpointError` or `BundleError`.
+        A checkpoint is compiled to float32 once, into this machine's cache. `revision`: a branch, tag or commit of a
+        model on the hub. `threads`: batches computed at the same time, by default as many as this process has
+        processors. Raises `ModelNotFoundError`, `HubError`, `ConfigError`, `CheckpointError` or `BundleError`.
         """
-        bundle = find_bundle(name, head=cls.head)
+        bundle = find_bundle(name, head=cls.head, revision=revision)
         if bundle.manifest.task != cls.task:
             raise CheckpointError(
                 f"{name} is a model for {bundle.manifest.task}; {cls.__name__} is for {cls.task}.",
@@ -214,7 +216,13 @@ class DistilBertForMaskedLM(_RunModel[MaskedLMOutput]):
 
 
 def _tokens(name: str, values: ArrayLike, limit: int, like: np.ndarray | None = None) -> np.ndarray:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise OptionError(
+            f"{name} must be whole numbers [batch, length], not rows of different lengths.",
+            "Pad them: tokenizer(texts, padding=True).",
+        ) from error
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.integer):
         raise OptionError(
             f"{name} must be whole numbers [batch, length], not {array.dtype} of shape {list(array.shape)}.",

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from shards import sharded
 from tiny import VOCABULARY, tiny_checkpoint, tiny_config
 
 from distilbert.files.checkpoint import read_checkpoint, sinusoidal_positions
@@ -129,6 +130,33 @@ def test_a_projection_that_is_not_tied_is_read_too(tmp_path, name):
     np.testing.assert_array_equal(arrays["vocab_projector.weight"], projector.weight.detach().numpy())
     np.testing.assert_array_equal(arrays["vocab_projector.bias"], projector.bias.detach().numpy())
     assert not np.array_equal(arrays["vocab_projector.weight"], arrays["embeddings.word_embeddings.weight"])
+
+
+@pytest.mark.parametrize("size", ["10KB", "60KB"])
+@pytest.mark.parametrize("name", ["DistilBertForSequenceClassification", "BertForSequenceClassification"])
+def test_the_shards_that_transformers_saves_hold_what_its_one_file_holds(tmp_path, name, size):
+    model = tiny_model(name, num_labels=3)
+    model.save_pretrained(tmp_path / "whole")
+    model.save_pretrained(tmp_path / "shards", max_shard_size=size)
+    assert len(list((tmp_path / "shards").glob("model-*-of-*.safetensors"))) > 1
+    whole, parts = read(tmp_path / "whole").arrays, read(tmp_path / "shards").arrays
+    assert parts.keys() == whole.keys()
+    for tensor, array in whole.items():
+        np.testing.assert_array_equal(parts[tensor], array, err_msg=tensor)
+
+
+@pytest.mark.parametrize("model_type", ["distilbert", "bert"])
+def test_our_sharded_checkpoints_are_whole_in_transformers_eyes(tmp_path, model_type):
+    import transformers
+
+    sharded(tmp_path, model_type=model_type)
+    model, loaded = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tmp_path, output_loading_info=True, dtype="float32", local_files_only=True
+    )
+    assert not any(loaded[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    for module, layer in modules(model, DistilBertConfig.from_folder(tmp_path)).items():
+        weight = read(tmp_path).arrays[f"{module}.weight"]
+        np.testing.assert_array_equal(weight, layer.weight.detach().numpy(), err_msg=module)
 
 
 def test_sinusoidal_positions_equal_transformers(tmp_path):

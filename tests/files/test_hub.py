@@ -1,4 +1,7 @@
-"""A name is a folder on disk, else an embedded model, else a model in the local Hugging Face cache, else an error."""
+"""A name is a folder on disk, else an embedded model, else a model on the hub, here offline: in its cache or unknown.
+
+`test_hub_download.py` has a hub to download from.
+"""
 
 from __future__ import annotations
 
@@ -43,13 +46,17 @@ def embedded_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cached(cache: Path, name: str, revision: str = "0123abc", main: bool = True) -> Path:
-    """Store a model as huggingface_hub does: blobs, snapshots that link to them, and refs to the snapshots."""
+    """Store a model as huggingface_hub does: blobs, snapshots that link to them, and refs to the snapshots.
+
+    Its files are empty: none is read to find them.
+    """
     repository = cache / f"models--{name.replace('/', '--')}"
     snapshot = repository / "snapshots" / revision
     snapshot.mkdir(parents=True)
     (repository / "blobs").mkdir(exist_ok=True)
     (repository / "blobs" / revision).write_text("{}")
-    (snapshot / "config.json").symlink_to(f"../../blobs/{revision}")
+    for file in ("config.json", "model.safetensors"):
+        (snapshot / file).symlink_to(f"../../blobs/{revision}")
     if main:
         (repository / "refs").mkdir(exist_ok=True)
         (repository / "refs" / "main").write_text(revision)
@@ -123,8 +130,9 @@ def test_an_unknown_name_is_answered_with_the_embedded_models(
     with pytest.raises(ModelNotFoundError) as raised:
         resolve("tiny-c")
     assert str(raised.value) == (
-        "'tiny-c' is no folder here, no embedded model (tiny-a, tiny-b) and not in the local Hugging Face cache.\n"
-        "Check the spelling, or download the model and name its folder; nothing is downloaded by itself."
+        "'tiny-c' is no folder here, no embedded model (tiny-a, tiny-b) and at revision main not in the local "
+        "Hugging Face cache; HF_HUB_OFFLINE keeps it from being downloaded.\n"
+        "Check the spelling, or unset HF_HUB_OFFLINE."
     )
 
 

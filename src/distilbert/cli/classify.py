@@ -31,6 +31,7 @@ Examples:
 @click.option("--out", metavar="FILE", help="Write a .csv, .tsv or .jsonl file, .gz too.")
 @click.option("--top-k", type=click.IntRange(1), help="So many labels a text, best first.")
 @options.model
+@options.revision
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
 @options.threads
 def command(
@@ -41,6 +42,7 @@ def command(
     out: str | None,
     top_k: int | None,
     model: str,
+    revision: str | None,
     as_json: bool,
     threads: int | None,
 ) -> None:
@@ -60,7 +62,7 @@ def command(
     rows = ({"text": text} for text in texts)
     if file:
         rows = (options.text_of(row, column, pair_column) for row in read_rows(file))
-    classify = pipeline("text-classification", model, threads=threads)
+    classify = pipeline("text-classification", model, revision=revision, threads=threads)
     answers = _answers(classify, rows, top_k)
     if out:
         count = write_rows(

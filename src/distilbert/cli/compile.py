@@ -24,6 +24,7 @@ Examples:
   distilbert compile my-checkpoint/ --out my-bundle/ --precision fp32"""
 )
 @click.argument("checkpoint")
+@options.revision
 @click.option("--out", required=True, metavar="BUNDLE", help="The folder to make; it must not be there yet.")
 @click.option("--precision", type=click.Choice(["int8", "fp32"]), default="int8", show_default=True)
 @click.option(
@@ -51,6 +52,7 @@ Examples:
 )
 def command(
     checkpoint: str,
+    revision: str | None,
     out: str,
     precision: str,
     calibrate: str | None,
@@ -60,7 +62,7 @@ def command(
     about: str | None,
     seed: int,
 ) -> None:
-    """Compile CHECKPOINT, a folder in Hugging Face's layout, into a bundle."""
+    """Compile CHECKPOINT, a folder in Hugging Face's layout or a model on the hub, into a bundle."""
     from distilbert.compile import compile_checkpoint
     from distilbert.files.hub import resolve
 
@@ -74,7 +76,7 @@ def command(
             "--calibrate and --keep-float are for int8, and --precision is fp32.",
             "Leave them out, or compile to int8.",
         )
-    source = resolve(checkpoint)
+    source = resolve(checkpoint, revision=revision)
     int8 = None
     if precision == "int8" and calibrate:
         int8 = _int8(calibrate, column, label_column, keep_float, seed)

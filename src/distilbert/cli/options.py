@@ -14,8 +14,9 @@ model = click.option(
     default="distilbert-sst2",
     show_default=True,
     metavar="NAME",
-    help="Embedded model, folder or hub name.",
+    help="Embedded model, folder or model on the hub (owner/name).",
 )
+revision = click.option("--revision", metavar="NAME", help="Branch, tag or commit of a model on the hub.")
 column = click.option("--column", default="text", show_default=True, help="The column that holds the texts.")
 pair_column = click.option("--pair-column", help="The column that holds each text's second half, for pairs.")
 threads = click.option(

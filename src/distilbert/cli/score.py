@@ -32,6 +32,7 @@ Examples:
     "--label-column", default="label", show_default=True, help="The column with names or ids of labels."
 )
 @options.model
+@options.revision
 @click.option(
     "--against", metavar="NAME", help="A second model, to count the labels that change from it to --model."
 )
@@ -43,6 +44,7 @@ def command(
     pair_column: str | None,
     label_column: str,
     model: str,
+    revision: str | None,
     against: str | None,
     as_json: bool,
     threads: int | None,
@@ -54,7 +56,7 @@ def command(
     from distilbert.files.tables import read_rows
     from distilbert.tasks.labels import label_ids
 
-    classify = _load(model, threads)
+    classify = _load(model, threads, revision)
     rows = list(read_rows(file))
     gold = label_ids(rows, label_column, classify.config)
     texts = [options.text_of(row, column, pair_column) for row in rows]
@@ -67,10 +69,10 @@ def command(
     click.echo(json.dumps(result) if as_json else _sentences(result))
 
 
-def _load(model: str, threads: int | None) -> TextClassificationPipeline:
+def _load(model: str, threads: int | None, revision: str | None = None) -> TextClassificationPipeline:
     from distilbert.pipelines import pipeline
 
-    classify = pipeline("text-classification", model, threads=threads)
+    classify = pipeline("text-classification", model, revision=revision, threads=threads)
     config = classify.config
     if config.problem_type in {"regression", "multi_label_classification"} or config.num_labels == 1:
         raise OptionError(

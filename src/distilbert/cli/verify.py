@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from distilbert.cli import options
+
 
 @click.command(
     epilog="""\b
@@ -12,13 +14,14 @@ Examples:
   distilbert verify my-bundle/"""
 )
 @click.argument("bundle")
-def command(bundle: str) -> None:
-    """Check every byte of BUNDLE (a folder or an embedded model) against its SHA-256 and replay its probes."""
+@options.revision
+def command(bundle: str, revision: str | None) -> None:
+    """Check every byte of BUNDLE (a folder, an embedded model or one on the hub) and replay its probes."""
     from distilbert.compile import verify
     from distilbert.files.bundle import open_bundle
     from distilbert.files.hub import resolve
 
-    folder = resolve(bundle)
+    folder = resolve(bundle, revision=revision)
     difference = verify(folder)
     manifest = open_bundle(folder).manifest
     agreement = "to the bit" if difference == 0 else f"within {difference:.1e}"

@@ -24,7 +24,7 @@ FORMAT_VERSION = 1
 Precision = Literal["fp32", "int8"]
 GRAPHS: dict[str, str] = {"fp32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}
 
-_INSTALL_AGAIN = "Compile or install the bundle again."
+_INSTALL_AGAIN = "Compile, install or download the bundle again."
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def verify_files(folder: Path) -> Bundle:
 
 
 def _checked(folder: Path, digest: Callable[[Path], str]) -> Bundle:
-    manifest = _read_manifest(folder / MANIFEST)
+    manifest = read_manifest(folder / MANIFEST)
     for name, record in manifest.files.items():
         _check_file(folder, name, record, digest)
     needed = ("config.json", "tokenizer.json", GRAPHS[manifest.precision])
@@ -121,12 +121,6 @@ def _read_by_name(folder: Path) -> set[str]:
 
 
 def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[Path], str]) -> None:
-    parts = PurePosixPath(name)
-    if parts.is_absolute() or ".." in parts.parts or not name.isprintable() or "\\" in name:
-        raise BundleError(
-            f"{folder / MANIFEST} names a file that cannot lie in its folder: {name!r}.",
-            "Do not use this bundle.",
-        )
     path = folder / name
     try:
         size = path.stat().st_size
@@ -142,7 +136,8 @@ def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[P
         )
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """Read a `bundle.json`, which names only files of its own folder, or raise `BundleError`."""
     try:
         values = json.loads(path.read_bytes())
     except OSError as error:
@@ -156,9 +151,16 @@ def _read_manifest(path: Path) -> Manifest:
             "Compile the bundle again, or use the release of distilbert that wrote it.",
         )
     try:
-        return _parse(values)
+        manifest = _parse(values)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BundleError(f"{path} is not a bundle's manifest: {error!r}.", _INSTALL_AGAIN) from error
+    for name in manifest.files:
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts or not name.isprintable() or "\\" in name:
+            raise BundleError(
+                f"{path} names a file that cannot lie in its folder: {name!r}.", "Do not use this bundle."
+            )
+    return manifest
 
 
 def _parse(values: dict[str, Any]) -> Manifest:

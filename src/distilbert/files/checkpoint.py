@@ -1,23 +1,22 @@
-"""`model.safetensors` -> {canonical name: float32 array}; refuses what is missing or left over.
+"""A checkpoint's weights -> {canonical name: float32 array}; refuses what is missing or left over.
 
 One table says, for each tensor, its name in either family and its shape in the config's own words. Canonical
-names are DistilBERT's, without prefix. The header is judged whole, by the safetensors library and then by the
-table, before an array is allocated; tensors are read one by one, so that memory stays near the result's.
+names are DistilBERT's, without prefix. The headers are judged whole, by `files.weights` and then by the table,
+before an array is allocated; tensors are read one by one, so that memory stays near the result's.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
 
 from distilbert.errors import CheckpointError
 from distilbert.files.config import DistilBertConfig
+from distilbert.files.weights import DTYPES, Stored, listed, read_headers, read_tensor, weights_file
 
 Float32 = npt.NDArray[np.float32]
 Head = Literal["none", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
@@ -42,18 +41,18 @@ class Checkpoint:
 
 
 def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
-    """Read `folder/model.safetensors` as `config` describes it.
+    """Read `folder/model.safetensors`, or the shards of its index, as `config` describes it.
 
     Raises `CheckpointError`, naming the tensor, for one that is missing, left over, there under two names, of
     another shape, not finite, or of a type other than float32, float16, bfloat16 and float64; and for a file
-    that is not whole.
+    that is not whole, or not as the index says.
 
     >>> config = DistilBertConfig.from_folder(folder)  # doctest: +SKIP
     >>> read_checkpoint(folder, config).arrays["classifier.weight"].shape  # doctest: +SKIP
     (2, 768)
     """
-    path = _weights_file(Path(folder))
-    tensors = _read_header(path)
+    path = weights_file(Path(folder))
+    tensors = read_headers(path)
     stored = {_bare_name(name, config.model_type): name for name in tensors}
     _name_decoder_bias(stored)
     head = _find_head(path, config, stored)
@@ -65,14 +64,13 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
     ]
     if faults:
         raise CheckpointError(
-            f"{path}: {_listed(faults)}.", "Check that config.json and weights belong together."
+            f"{path}: {listed(faults)}.", "Check that config.json and weights belong together."
         )
-    with path.open("rb") as file:
-        arrays = {
-            spec.canonical: _read_tensor(path, file, stored[name], tensors[stored[name]])
-            for name, spec in expected.items()
-            if name in stored
-        }
+    arrays = {
+        spec.canonical: read_tensor(stored[name], tensors[stored[name]])
+        for name, spec in expected.items()
+        if name in stored
+    }
     if _POSITIONS not in arrays:
         arrays[_POSITIONS] = sinusoidal_positions(config.max_position_embeddings, config.dim)
     if _PROJECTOR in arrays and np.array_equal(arrays[_PROJECTOR], arrays[_VOCABULARY]):
@@ -284,103 +282,15 @@ def _missing_and_left_over(
 
 
 def _misshapen(
-    tensors: Mapping[str, Any], stored: Mapping[str, str], expected: Mapping[str, _Tensor]
+    tensors: Mapping[str, Stored], stored: Mapping[str, str], expected: Mapping[str, _Tensor]
 ) -> Iterator[str]:
     for bare, spec in expected.items():
         if bare not in stored:
             continue
         name = stored[bare]
-        dtype, shape = tensors[name]["dtype"], tensors[name]["shape"]
-        if dtype not in _DTYPES:
-            yield f"{name} is stored as {dtype}, and only {', '.join(_DTYPES)} can be read"
-        if tuple(shape) != spec.shape:
+        dtype, shape = tensors[name].dtype, tensors[name].shape
+        if dtype not in DTYPES:
+            yield f"{name} is stored as {dtype}, and only {', '.join(DTYPES)} can be read"
+        if shape != spec.shape:
             asked = ", ".join(f"{axis} {size}" for axis, size in zip(spec.axes, spec.shape, strict=True))
-            yield f"{name} has shape {shape}, but config.json says {list(spec.shape)} ({asked})"
-
-
-def _listed(faults: list[str]) -> str:
-    more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
-    return "; ".join(faults[:5]) + more
-
-
-_DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "F64": "<f8"}  # bfloat16: the upper half of a float32
-
-
-def _read_tensor(path: Path, file: IO[bytes], name: str, tensor: Mapping[str, Any]) -> Float32:
-    """Read one tensor whose header entry was checked."""
-    count = int(np.prod(tensor["shape"]))
-    file.seek(tensor["data_offsets"][0])
-    raw = np.fromfile(file, _DTYPES[tensor["dtype"]], count)
-    if raw.size < count:
-        raise CheckpointError(f"{path} ended while {name} was read.", _WHOLE_FILE)
-    if tensor["dtype"] == "BF16":
-        raw = np.left_shift(wide := raw.astype("<u4"), 16, out=wide).view("<f4")
-    with np.errstate(over="ignore"):
-        array: Float32 = raw.astype(np.float32, copy=False).reshape(tensor["shape"])
-    if not np.isfinite(array).all():
-        where = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
-        raise CheckpointError(
-            f"{path}: {name} is not finite: element {where} is {array[tuple(where)]}.",
-            "These weights are spoilt: take an earlier checkpoint.",
-        )
-    return array
-
-
-_WHOLE_FILE = "Download the file or save the model again."
-_MAX_HEADER_BYTES = 16 * 2**20  # 1000 layers need two
-_LIBRARY_FAULTS = (  # what the safetensors library says -> what it means
-    (r"header.?too|invalid.?header.?length", "claims a header of {header} bytes"),
-    (
-        r"incomplete|not fully covered",
-        "is cut short or has bytes too many: its header describes another size",
-    ),
-    (r"invalid.?offset", "has tensors that overlap or leave a hole"),
-    (r"invalid.?shape|tensor.?invalid|overflow", "has a tensor whose shape does not fit its bytes"),
-    (r"", "has a header that cannot be read"),
-)
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    """Return {name: dtype, shape, data_offsets from the file's start}, once the library has judged it."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            claimed = int.from_bytes(file.read(8), "little")
-            if claimed > _MAX_HEADER_BYTES:
-                raise SafetensorError("header too large")
-            with safe_open(path, framework="numpy"):
-                header: dict[str, Any] = json.loads(file.read(claimed))
-    except SafetensorError as error:
-        meaning = next(
-            text for pattern, text in _LIBRARY_FAULTS if re.search(pattern, str(error), re.IGNORECASE)
-        )
-        fault = f"{path} ({size} bytes) {meaning.format(header=claimed)}."
-        raise CheckpointError(fault, _WHOLE_FILE) from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.", _WHOLE_FILE) from error
-    header.pop("__metadata__", None)
-    for tensor in header.values():
-        tensor["data_offsets"] = [8 + claimed + offset for offset in tensor["data_offsets"]]
-    return header
-
-
-def _weights_file(folder: Path) -> Path:
-    path = folder / "model.safetensors"
-    if path.is_file():
-        return path
-    if path.exists():
-        raise CheckpointError(f"{path} is not a file.", _WHOLE_FILE)
-    if (folder / "model.safetensors.index.json").exists():
-        raise CheckpointError(
-            f"{folder} holds weights in several files, which is not supported yet.",
-            "Save them in one: model.save_pretrained(folder, max_shard_size='100GB').",
-        )
-    pickled = next((name for name in ("pytorch_model.bin", "tf_model.h5") if (folder / name).exists()), None)
-    if pickled:
-        raise CheckpointError(
-            f"{folder} has {pickled} but no model.safetensors. Only that is read: a pickle can hold code.",
-            "Make one with transformers: model.save_pretrained(folder, safe_serialization=True).",
-        )
-    raise CheckpointError(
-        f"{folder} has no model.safetensors.", "Name the folder that save_pretrained wrote."
-    )
+            yield f"{name} has shape {list(shape)}, but config.json says {list(spec.shape)} ({asked})"

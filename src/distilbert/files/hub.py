@@ -1,4 +1,4 @@
-"""A name -> a local folder: a path, an embedded model, or a model in the local Hugging Face cache."""
+"""A name -> a local folder: a path, an embedded model, or a model on the hub, downloaded where it must be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distilbert.errors import ModelNotFoundError
+from distilbert.errors import ModelNotFoundError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,29 +15,34 @@ if TYPE_CHECKING:
 EMBEDDED = Path(__file__).parent.parent / "embedded"
 
 # A model's name on the hub: "name" or "owner/name".
-_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 
 
-def resolve(name: str | os.PathLike[str]) -> Path:
-    """The folder that `name` means: what is on disk first, then what is embedded, then the Hugging Face cache.
+def resolve(name: str | os.PathLike[str], *, revision: str | None = None, weights: bool = True) -> Path:
+    """The folder that `name` means: what is on disk first, then what is embedded, then what is on the hub.
 
-    Raises `ModelNotFoundError`, which lists the embedded models.
+    Of a hub's model the files that are needed are downloaded into the Hugging Face cache: the tokenizer's and, with
+    `weights`, those that run it. `revision`: a branch, tag or commit of it, by default its main branch.
+    Raises `ModelNotFoundError`, which lists the embedded models, `HubError`, `StorageError` for a cache that cannot
+    be written, and `OptionError` for a `revision` of something that has none.
     """
     path, text = Path(name), os.fspath(name)
     if text and _is(path, Path.is_dir):
-        return path
+        return _without_revision(path, revision)
     if text and _is(path, Path.exists):
         raise ModelNotFoundError(
             f"{text} is a file, and a model is a folder with a config.json.", "Name the folder it lies in."
         )
     if text in embedded_models():
-        return EMBEDDED / text
-    if _HUB_NAME.fullmatch(text) and (cached := _in_hugging_face_cache(text)):
-        return cached
+        return _without_revision(EMBEDDED / text, revision)
+    if _HUB_NAME.fullmatch(text):
+        from distilbert.files.download import download
+
+        return download(text, revision or "main", weights=weights)
     raise ModelNotFoundError(
-        f"{text!r} is no folder here, no embedded model ({', '.join(embedded_models())}) and not in the local "
-        "Hugging Face cache.",
-        "Check the spelling, or download the model and name its folder; nothing is downloaded by itself.",
+        f"{text!r} is no folder here, no embedded model ({', '.join(embedded_models())}) and no name that a model "
+        "on the hub can have.",
+        "Check the spelling.",
     )
 
 
@@ -54,12 +59,10 @@ def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
         return False
 
 
-def _in_hugging_face_cache(name: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        config = try_to_load_from_cache(name, "config.json")
-    except HFValidationError:  # a name that no model on the hub can have
-        return None
-    return Path(config).parent if isinstance(config, str) else None
+def _without_revision(folder: Path, revision: str | None) -> Path:
+    if revision is not None:
+        raise OptionError(
+            f"revision is {revision!r}, but {folder.name} is a folder or an embedded model, which has none.",
+            "Leave revision out, or name a model on the hub as owner/name.",
+        )
+    return folder

@@ -118,15 +118,18 @@ class DistilBertTokenizer:
         self._adopt(*from_vocabulary(vocab_file, {"do_lower_case": do_lower_case, **settings}))
 
     @classmethod
-    def from_pretrained(cls, name: str | os.PathLike[str], **settings: Any) -> DistilBertTokenizer:
-        """Load the tokenizer of a folder, an embedded model or a name on the hub; `settings` win over its files.
+    def from_pretrained(
+        cls, name: str | os.PathLike[str], *, revision: str | None = None, **settings: Any
+    ) -> DistilBertTokenizer:
+        """Load the tokenizer of a folder, an embedded model or a model on the hub; `settings` win over its files.
 
+        `revision`: a branch, tag or commit of a model on the hub, whose weights are not downloaded for this.
         Whether token types are returned, `model_input_names` in `tokenizer_config.json` says, or else the
         `model_type` in the `config.json` beside it: BERT takes them, DistilBERT does not.
         """
         from distilbert.files.hub import resolve
 
-        return cls.from_folder(resolve(name), **settings)
+        return cls.from_folder(resolve(name, revision=revision, weights=False), **settings)
 
     @classmethod
     def from_folder(cls, folder: Path, **settings: Any) -> DistilBertTokenizer:
