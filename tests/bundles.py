@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from distilbert.engines.base import Floats
     from distilbert.files.checkpoint import Checkpoint
     from distilbert.text.tokenizer import DistilBertTokenizer
 
@@ -40,13 +39,13 @@ def gate_after(failures: int) -> Callable[[Checkpoint, DistilBertTokenizer], Gat
     """
 
     def make_gate(checkpoint: Checkpoint, tokenizer: DistilBertTokenizer) -> Gate:
-        score, _ = GATES[checkpoint.head](sentences(40, seed=1), None, tokenizer, checkpoint.config)
+        score, measure = GATES[checkpoint.head](sentences(40, seed=1), None, tokenizer, checkpoint.config)
         judged = 0
 
-        def judge(reference: Floats, candidate: Floats) -> Verdict:
+        def judge(reference: Any, candidate: Any) -> Verdict:
             nonlocal judged
             judged += 1
-            error = float(np.abs(reference - candidate).mean())
+            error = measure(reference, candidate).error
             return Verdict(judged > failures, error, {"error": error}, f"mean error {error:.4f}")
 
         return Gate(score, judge)

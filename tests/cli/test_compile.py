@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from bundles import sentences
-from tiny import tiny_checkpoint
+from tiny import save_checkpoint, tiny_arrays, tiny_checkpoint
 
 from distilbert import compile as compiling
 from distilbert.files.bundle import open_bundle
+from distilbert.files.config import DistilBertConfig
 from distilbert.tasks import gates
 
 if TYPE_CHECKING:
@@ -191,3 +192,53 @@ def test_an_interrupt_leaves_nothing(
     assert outcome.code == 130
     assert outcome.err.endswith("interrupted\n")
     assert list(here.iterdir()) == []
+
+
+def test_texts_that_differ_in_their_second_half_alone_are_different_pairs(
+    distilbert: Command, here: Path, checkpoint: Path
+) -> None:
+    rows = "".join(f"is it good?\t{text} {place}\n" for place, text in enumerate(sentences(2600, longest=8)))
+    (here / "pairs.tsv").write_text("question\tcontext\n" + rows)
+    line = ("compile", checkpoint, "--out", "small", "--calibrate", "pairs.tsv", "--column", "question")
+    alone = distilbert(*line)
+    assert alone.code == 1
+    assert "has 1 different texts" in alone.err
+    pairs = distilbert(*line, "--pair-column", "context")
+    assert pairs.code == 0
+    assert open_bundle(here / "small").manifest.gate["onnxruntime"]["texts"] == 2088
+
+
+SURE = {"token-classification": "classifier.bias", "masked-lm": "vocab_projector.bias"}
+
+
+@pytest.mark.parametrize(("head", "figure"), [("token-classification", "tokens"), ("masked-lm", "choices")])
+def test_a_tagger_and_a_language_model_that_are_sure_pass_their_gates(
+    distilbert: Command, here: Path, reviews: Path, head: Any, figure: str
+) -> None:
+    folder = tiny_checkpoint(here / "model", head=head)
+    config = DistilBertConfig.from_folder(folder)
+    arrays = tiny_arrays(config, head)
+    arrays[SURE[head]][1] += 50
+    save_checkpoint(folder, config, arrays)
+    assert distilbert("compile", "model", "--out", "small", "--calibrate", reviews).code == 0
+    gate = open_bundle(here / "small").manifest.gate["onnxruntime"]
+    assert (gate["flips"], gate[figure] >= 2088) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("head", "options", "said"),
+    [
+        ("token-classification", (), "labels flipped"),
+        ("question-answering", ("--pair-column", "text"), "of 2,088 choices flipped"),
+        ("masked-lm", (), "choices flipped"),
+    ],
+)
+def test_random_weights_of_any_head_are_refused_with_figures(
+    distilbert: Command, here: Path, reviews: Path, head: Any, options: tuple[str, ...], said: str
+) -> None:
+    tiny_checkpoint(here / "model", head=head)
+    outcome = distilbert("compile", "model", "--out", "small", "--calibrate", reviews, *options)
+    assert outcome.code == 1
+    assert "No int8 form of this model passes its gate. The closest: " in outcome.err
+    assert said in outcome.err
+    assert not (here / "small").exists()

@@ -8,17 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distilbert.metrics.gate import (
+    MAX_CHANGES,
     MAX_FLIPS,
     MIN_CORRELATION,
     MIN_COSINE,
+    Choices,
     Verdict,
+    judge_choices,
     judge_label_sets,
     judge_labels,
     judge_numbers,
+    judge_token_labels,
     judge_vectors,
 )
 
-JUDGES = (judge_labels, judge_label_sets, judge_numbers, judge_vectors)
+JUDGES = (judge_labels, judge_label_sets, judge_numbers, judge_token_labels, judge_vectors)
 
 
 def logits(rows: int = 2_000, labels: int = 2, seed: int = 0) -> np.ndarray:
@@ -72,6 +76,42 @@ def test_a_text_with_several_labels_flips_once_when_any_of_them_does() -> None:
     assert verdict.passed
     after[5, 0] = -after[5, 0]
     assert not judge_label_sets(before, after).passed
+
+
+@given(st.integers(0, 40), st.integers(200, 3_000))
+def test_at_most_half_a_percent_of_the_tokens_may_change_their_label(count: int, tokens: int) -> None:
+    before = logits(tokens, 9)
+    after = before.copy()
+    after[:count] = np.roll(after[:count], 1, axis=1)
+    verdict = judge_token_labels(before, after)
+    assert verdict.passed == (count <= MAX_FLIPS * tokens)
+    assert verdict.figures["tokens"] == tokens
+    assert verdict.figures["flips"] == count
+
+
+@given(st.integers(0, 60), st.integers(200, 3_000), st.integers(1, 2))
+def test_at_most_one_percent_of_the_words_or_spans_chosen_may_change(
+    count: int, rows: int, parts: int
+) -> None:
+    rng = np.random.default_rng(count)
+    before = Choices(rng.integers(0, 30_000, (rows, parts)), logits(rows, 3))
+    changed = before.chosen.copy()
+    changed[:count, -1] += 1  # another word; another end of the span
+    verdict = judge_choices(before, Choices(changed, before.logits + np.float32(0.25)))
+    assert verdict.passed == (count <= MAX_CHANGES * rows)
+    assert verdict.figures["choices"] == rows
+    assert verdict.figures["flips"] == count
+    assert verdict.error == pytest.approx(0.25, abs=1e-6)
+    assert f"{count} of {rows:,} choices flipped" in verdict.said
+    assert "at most 1.00 %" in verdict.said
+
+
+def test_a_choice_whose_logits_are_no_numbers_never_passes() -> None:
+    before = Choices(np.zeros((300, 1), np.int64), logits(300))
+    after = before.logits.copy()
+    after[7] = np.nan
+    assert judge_choices(before, before).passed
+    assert not judge_choices(before, Choices(before.chosen, after)).passed
 
 
 @pytest.mark.parametrize(("noise", "passes"), [(0.01, True), (0.5, False)])

@@ -33,6 +33,7 @@ Examples:
     help="Real texts like those the model will read: 512 of them calibrate int8, 2,000 to 5,000 others judge it.",
 )
 @options.column
+@options.pair_column
 @click.option("--label-column", help="The column with the right labels, to see what int8 costs in accuracy.")
 @click.option(
     "--keep-float",
@@ -57,6 +58,7 @@ def command(
     precision: str,
     calibrate: str | None,
     column: str,
+    pair_column: str | None,
     label_column: str | None,
     keep_float: tuple[str, ...],
     about: str | None,
@@ -79,7 +81,7 @@ def command(
     source = resolve(checkpoint, revision=revision)
     int8 = None
     if precision == "int8" and calibrate:
-        int8 = _int8(calibrate, column, label_column, keep_float, seed)
+        int8 = _int8(calibrate, column, pair_column, label_column, keep_float, seed)
     compile_checkpoint(
         source,
         Path(out),
@@ -100,7 +102,14 @@ def _read_about(path: str) -> str:
         ) from error
 
 
-def _int8(file: str, column: str, label_column: str | None, keep_float: tuple[str, ...], seed: int) -> Int8:
+def _int8(
+    file: str,
+    column: str,
+    pair_column: str | None,
+    label_column: str | None,
+    keep_float: tuple[str, ...],
+    seed: int,
+) -> Int8:
     """Split a file's distinct texts, by the seed, into those to calibrate on and those to judge by."""
     from distilbert.compile import Gate, Int8
     from distilbert.compile.split import MAX_GATE_TEXTS, split_texts
@@ -109,7 +118,7 @@ def _int8(file: str, column: str, label_column: str | None, keep_float: tuple[st
     from distilbert.tasks.labels import label_ids
 
     rows = list(read_rows(file))
-    texts = [row.text(column) for row in rows]
+    texts = [(row.text(column), row.text(pair_column)) if pair_column else row.text(column) for row in rows]
     calibration, others = split_texts(texts, seed, file)
     judging = others[:MAX_GATE_TEXTS]
 

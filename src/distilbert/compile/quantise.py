@@ -39,8 +39,8 @@ MAX_FLOAT_SHARE = 0.25  # of the linears: with more in float, int8 is no longer 
 class Gate:
     """What int8 must pass: `score` answers the gate's texts with an engine, `judge` compares two such answers."""
 
-    score: Callable[[Engine], Floats]
-    judge: Callable[[Floats, Floats], Verdict]
+    score: Callable[[Engine], Any]
+    judge: Callable[[Any, Any], Verdict]
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,22 @@ if TYPE_CHECKING:
 _NO_ABOUT = """Nobody has said yet what this model was trained on, where it is at home and under which licence:
 compile it with `--about FILE` to say so here."""
 
-_RUN = """## Run it
+_PIPELINE = """from distilbert import pipeline
 
-```python
-from distilbert import pipeline
+print(pipeline("{task}", model="{name}")({text}))"""
+_CLASS = """from distilbert import DistilBertTokenizer, {kind}
 
-print(pipeline("{task}", model="{name}")("I love learning about DistilBERT!"))
-```"""
+tokenizer = DistilBertTokenizer.from_pretrained("{name}")
+model = {kind}.from_pretrained("{name}")
+print(model(**tokenizer({text}, return_tensors="np")))"""
+_TEXT = '"I love learning about DistilBERT!"'
+_RUN = {  # by task: how, with which class, on which text
+    "text-classification": (_PIPELINE, "", _TEXT),
+    "feature-extraction": (_PIPELINE, "", _TEXT),
+    "fill-mask": (_PIPELINE, "", '"I love [MASK] about DistilBERT!"'),
+    "token-classification": (_CLASS, "DistilBertForTokenClassification", _TEXT),
+    "question-answering": (_CLASS, "DistilBertForQuestionAnswering", f'"What do I love?", {_TEXT}'),
+}
 
 
 def write_card(folder: Path, name: str, config: DistilBertConfig, manifest: Manifest, about: str) -> None:
@@ -32,7 +41,7 @@ def write_card(folder: Path, name: str, config: DistilBertConfig, manifest: Mani
         body or _NO_ABOUT,
         _what(config, manifest),
         *([_gate(manifest)] if manifest.gate else []),
-        _RUN.format(task=manifest.task, name=name),
+        _run(manifest.task, name),
     ]
     (folder / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 
@@ -45,7 +54,8 @@ def _split_front_matter(about: str) -> tuple[str, str]:
 
 
 def _what(config: DistilBertConfig, manifest: Manifest) -> str:
-    labels = f"\n- labels: {', '.join(config.labels)}" if manifest.task == "text-classification" else ""
+    has_labels = manifest.task in ("text-classification", "token-classification")
+    labels = f"\n- labels: {', '.join(config.labels)}" if has_labels else ""
     made_by = ", ".join(f"{package} {version}" for package, version in manifest.made_by.items())
     return f"""## What it is
 
@@ -71,3 +81,9 @@ def _gate(manifest: Manifest) -> str:
             f"linears in float: {kept}",
         ]
     )
+
+
+def _run(task: str, name: str) -> str:
+    how, kind, text = _RUN[task]
+    code = how.format(task=task, name=name, kind=kind, text=text)
+    return f"## Run it\n\n```python\n{code}\n```"

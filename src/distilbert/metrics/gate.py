@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     Labels = NDArray[np.int64]
 
 MIN_TEXTS = 2_000
-MAX_FLIPS = 0.005  # share of texts whose label may change
+MAX_FLIPS = 0.005  # share of texts, or of tokens, whose label may change
+MAX_CHANGES = 0.01  # share of masks that may be filled with another word, and of questions with another span
 MIN_COSINE = 0.995  # on average, for encoders without head
 MIN_CORRELATION = 0.999  # of a regression's numbers
 
@@ -32,6 +33,14 @@ class Verdict:
     error: float  # mean absolute difference of the answers: what remedies should lower
     figures: dict[str, float | int]
     said: str
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a model chose from too many to keep, and some of the logits behind it."""
+
+    chosen: NDArray[np.int64]  # [rows, parts]: a token's id; a span's first and last token
+    logits: Answers  # [rows, width]
 
 
 def judge_labels(reference: Answers, candidate: Answers, gold: Labels | None = None) -> Verdict:
@@ -62,16 +71,47 @@ def judge_label_sets(reference: Answers, candidate: Answers, gold: Labels | None
     return _judge_flips(reference > 0, candidate > 0, reference, candidate, {})
 
 
+def judge_token_labels(reference: Answers, candidate: Answers, gold: Labels | None = None) -> Verdict:
+    """Judge a tagger by the labels of tokens that flip: logits `[tokens, labels]`."""
+    del gold
+    before, after = reference.argmax(axis=1), candidate.argmax(axis=1)
+    return _judge_flips(before, after, reference, candidate, {}, rows="tokens")
+
+
+def judge_choices(reference: Choices, candidate: Choices) -> Verdict:
+    """Judge what fills masks, or marks answers, by the choices that change.
+
+    >>> before = Choices(np.array([[7], [9]]), np.array([[1.0], [2.0]], np.float32))
+    >>> judge_choices(before, before).said
+    '0 of 2 choices flipped (0.00 %, at most 1.00 %), mean logit error 0.000'
+    """
+    changed = (reference.chosen != candidate.chosen).any(axis=1)
+    return _judge_flips(
+        np.zeros_like(changed),
+        changed,
+        reference.logits,
+        candidate.logits,
+        {},
+        rows="choices",
+        what="choices",
+        most=MAX_CHANGES,
+    )
+
+
 def _judge_flips(
     before: NDArray[np.generic],
     after: NDArray[np.generic],
     reference: Answers,
     candidate: Answers,
     more: dict[str, float | int],
+    *,
+    rows: str = "texts",
+    what: str = "labels",
+    most: float = MAX_FLIPS,
 ) -> Verdict:
     flipped, error = flips(before.astype(np.int64), after.astype(np.int64)), logit_error(reference, candidate)
     figures = {
-        "texts": flipped.rows,
+        rows: flipped.rows,
         "flips": flipped.count,
         "flip_share": flipped.share,
         "mean_logit_error": error.mean,
@@ -79,11 +119,11 @@ def _judge_flips(
         **more,
     }
     said = (
-        f"{flipped.count:,} of {flipped.rows:,} labels flipped ({flipped.share:.2%}, at most {MAX_FLIPS:.2%}), "
+        f"{flipped.count:,} of {flipped.rows:,} {what} flipped ({flipped.share:.2%}, at most {most:.2%}), "
         f"mean logit error {error.mean:.3f}"
     ).replace("%", " %")
     # A logit that is not a number flips no label when argmax happens to agree; it must not pass for that.
-    return Verdict(flipped.share <= MAX_FLIPS and isfinite(error.mean), error.mean, figures, said)
+    return Verdict(flipped.share <= most and isfinite(error.mean), error.mean, figures, said)
 
 
 def judge_numbers(reference: Answers, candidate: Answers, gold: Labels | None = None) -> Verdict:

@@ -88,7 +88,7 @@ def _with_truncation_told(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sample_vectors(
-    texts: Sequence[str],
+    texts: Sequence[str | tuple[str, str]],
     tokenizer: DistilBertTokenizer,
     engine: Engine,
     config: DistilBertConfig,

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from distilbert.errors import OptionError
-from distilbert.metrics.gate import judge_label_sets, judge_labels, judge_numbers, judge_vectors
+from distilbert.errors import OptionError, TokenizerError
+from distilbert.metrics.gate import (
+    Choices,
+    judge_choices,
+    judge_label_sets,
+    judge_labels,
+    judge_numbers,
+    judge_token_labels,
+    judge_vectors,
+)
 from distilbert.tasks.classification import TextClassificationPipeline
 from distilbert.tasks.features import sample_vectors
+from distilbert.tasks.fill_mask import masked_logits
+from distilbert.text.batching import answer_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -20,10 +31,17 @@ if TYPE_CHECKING:
     from distilbert.engines.base import Engine, Floats
     from distilbert.files.config import DistilBertConfig
     from distilbert.metrics.gate import Verdict
-    from distilbert.text.tokenizer import DistilBertTokenizer
+    from distilbert.text.batching import Batch
+    from distilbert.text.tokenizer import DistilBertTokenizer, EncodedTexts
 
+    GateText: TypeAlias = str | tuple[str, str]
     Gold: TypeAlias = NDArray[np.int64] | None  # label ids [texts]
-    ScoreAndJudge: TypeAlias = tuple[Callable[[Engine], Floats], Callable[[Floats, Floats], Verdict]]
+    ScoreAndJudge: TypeAlias = tuple[Callable[[Engine], Any], Callable[[Any, Any], Verdict]]
+
+A = TypeVar("A")
+
+MASKED_EVERY = 7  # tokens: near the 15 % with which these models are trained
+KEPT_LOGITS = 64  # of a vocabulary's, to measure how far int8 strays
 
 _JUDGES = {
     "regression": judge_numbers,
@@ -34,25 +52,130 @@ _JUDGES = {
 
 
 def _classification_gate(
-    texts: Sequence[str], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
+    texts: Sequence[GateText], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
 ) -> ScoreAndJudge:
     """Score: logits `[texts, labels]`. Judge: by the problem type's own measure."""
     judge = judge_numbers if config.num_labels == 1 else _JUDGES[config.problem_type]
+    asked = [text if isinstance(text, str) else {"text": text[0], "text_pair": text[1]} for text in texts]
 
     def score(engine: Engine) -> Floats:
         classify = TextClassificationPipeline(tokenizer, engine, config, truncation=True)
-        return np.stack(list(classify.logits(texts)))
+        return np.stack(list(classify.logits(asked)))
 
     return score, lambda reference, candidate: judge(reference, candidate, gold)
 
 
 def _encoder_gate(
-    texts: Sequence[str], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
+    texts: Sequence[GateText], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
 ) -> ScoreAndJudge:
     """Score: vectors of a few tokens a text `[tokens, dim]`. Judge: by their cosine."""
-    if gold is not None:
-        raise OptionError("An encoder without head gives no labels to compare.", "Leave out --label-column.")
+    _refuse(gold, "An encoder without head")
     return lambda engine: sample_vectors(texts, tokenizer, engine, config), judge_vectors
 
 
-GATES = {"sequence-classification": _classification_gate, "none": _encoder_gate}
+def _token_gate(
+    texts: Sequence[GateText], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
+) -> ScoreAndJudge:
+    """Score: logits of all tokens but special ones `[tokens, labels]`. Judge: by the labels that flip."""
+    _refuse(gold, "A tagger of tokens")
+    encode = partial(tokenizer.encode_texts, max_length=config.max_position_embeddings)
+
+    def answer(batch: Batch, engine: Engine) -> list[Floats]:
+        read = (batch.inputs["attention_mask"] == 1) & ~_special(batch.inputs["input_ids"], tokenizer)
+        return [rows[row] for rows, row in zip(engine.run(batch.inputs)["logits"], read, strict=True)]
+
+    return lambda engine: np.concatenate(_ask(engine, texts, encode, answer)), judge_token_labels
+
+
+def _span_gate(
+    texts: Sequence[GateText], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
+) -> ScoreAndJudge:
+    """Score: the best span of each text, or of each question with its context. Judge: by those that change."""
+    _refuse(gold, "A model for question answering")
+    encode = partial(tokenizer.encode_texts, max_length=config.max_position_embeddings)
+
+    def answer(batch: Batch, engine: Engine) -> list[tuple[list[int], list[float]]]:
+        outputs = engine.run(batch.inputs)
+        rows = zip(outputs["start_logits"], outputs["end_logits"], batch.lengths, strict=True)
+        return [
+            (best_span(start[:length], end[:length]), [start[:length].max(), end[:length].max()])
+            for start, end, length in rows
+        ]
+
+    def score(engine: Engine) -> Choices:
+        spans, highest = zip(*_ask(engine, texts, encode, answer), strict=True)
+        return Choices(np.array(spans), np.array(highest, np.float32))
+
+    return score, judge_choices
+
+
+def best_span(start: Floats, end: Floats) -> list[int]:
+    """The span whose start and end logits `[length]` have the highest sum, the end not before the start.
+
+    >>> best_span(np.array([0.0, 1.0, 4.0]), np.array([3.0, 2.0, 0.0]))
+    [2, 2]
+    """
+    last = int((np.maximum.accumulate(start) + end).argmax())
+    return [int(start[: last + 1].argmax()), last]
+
+
+def _masked_word_gate(
+    texts: Sequence[GateText], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
+) -> ScoreAndJudge:
+    """Score: the likeliest token for each mask, where every seventh token is one. Judge: by those that change."""
+    _refuse(gold, "A masked language model")
+    mask_id = tokenizer.mask_token_id
+    if mask_id is None:
+        raise TokenizerError("This tokenizer has no mask_token to fill.", "Load it with a mask_token.")
+
+    def encode(window: Sequence[GateText]) -> EncodedTexts:
+        encoded = tokenizer.encode_texts(window, max_length=config.max_position_embeddings)
+        return encoded._replace(input_ids=[with_masks(ids, tokenizer) for ids in encoded.input_ids])
+
+    def answer(batch: Batch, engine: Engine) -> list[tuple[NDArray[np.intp], Floats]]:
+        few = -(-config.vocab_size // KEPT_LOGITS)
+        masked = masked_logits(engine, batch, mask_id)
+        return [(logits.argmax(axis=1), logits[:, ::few].copy()) for logits in masked]
+
+    def score(engine: Engine) -> Choices:
+        words, logits = zip(*_ask(engine, texts, encode, answer), strict=True)
+        return Choices(np.concatenate(words)[:, None], np.concatenate(logits))
+
+    return score, judge_choices
+
+
+def with_masks(ids: list[int], tokenizer: DistilBertTokenizer) -> list[int]:
+    """The same token ids, but every seventh, of those that are not special, is the mask's: one at least."""
+    masked = np.array(ids)
+    places = np.flatnonzero(~_special(masked, tokenizer))
+    masked[places[len(places) // 2 % MASKED_EVERY :: MASKED_EVERY]] = tokenizer.mask_token_id
+    return [int(token) for token in masked]
+
+
+def _special(ids: NDArray[np.int64], tokenizer: DistilBertTokenizer) -> NDArray[np.bool_]:
+    return np.isin(ids, tokenizer.all_special_ids)
+
+
+def _ask(
+    engine: Engine,
+    texts: Sequence[GateText],
+    encode: Callable[[list[GateText]], EncodedTexts],
+    answer: Callable[[Batch, Engine], Iterable[A]],
+) -> list[A]:
+    """One answer a text, in their order."""
+    answers = answer_in_order(texts, encode, lambda batch: answer(batch, engine), workers=engine.workers)
+    return list(answers)
+
+
+def _refuse(gold: Gold, what: str) -> None:
+    if gold is not None:
+        raise OptionError(f"{what} gives no labels of texts to compare.", "Leave out --label-column.")
+
+
+GATES = {
+    "none": _encoder_gate,
+    "sequence-classification": _classification_gate,
+    "token-classification": _token_gate,
+    "question-answering": _span_gate,
+    "masked-lm": _masked_word_gate,
+}
