@@ -33,6 +33,7 @@ Examples:
 @options.model
 @options.revision
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
+@options.long
 @options.threads
 def command(
     texts: tuple[str, ...],
@@ -44,6 +45,7 @@ def command(
     model: str,
     revision: str | None,
     as_json: bool,
+    long: str | None,
     threads: int | None,
 ) -> None:
     """Label TEXTs, or the texts of --file, with a model: the embedded one unless --model names another."""
@@ -62,7 +64,7 @@ def command(
     rows = ({"text": text} for text in texts)
     if file:
         rows = (options.text_of(row, column, pair_column) for row in read_rows(file))
-    classify = pipeline("text-classification", model, revision=revision, threads=threads)
+    classify = pipeline("text-classification", model, revision=revision, threads=threads, long=long)
     answers = _answers(classify, rows, top_k)
     if out:
         count = write_rows(

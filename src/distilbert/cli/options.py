@@ -19,6 +19,12 @@ model = click.option(
 revision = click.option("--revision", metavar="NAME", help="Branch, tag or commit of a model on the hub.")
 column = click.option("--column", default="text", show_default=True, help="The column that holds the texts.")
 pair_column = click.option("--pair-column", help="The column that holds each text's second half, for pairs.")
+long = click.option(
+    "--long",
+    type=click.Choice(["truncate", "error", "window"]),
+    help="Texts longer than the model reads: cut them, refuse them, or read them whole in windows "
+    "[default: cut, and say so once].",
+)
 threads = click.option(
     "--threads", type=click.IntRange(1), help="Batches computed at the same time [default: all processors]."
 )

@@ -37,6 +37,7 @@ Examples:
     "--against", metavar="NAME", help="A second model, to count the labels that change from it to --model."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@options.long
 @options.threads
 def command(
     file: str,
@@ -47,6 +48,7 @@ def command(
     revision: str | None,
     against: str | None,
     as_json: bool,
+    long: str | None,
     threads: int | None,
 ) -> None:
     """Score a single-label classifier on FILE: accuracy and F1, each with its 95 % bootstrap interval over rows.
@@ -56,23 +58,23 @@ def command(
     from distilbert.files.tables import read_rows
     from distilbert.tasks.labels import label_ids
 
-    classify = _load(model, threads, revision)
+    classify = _load(model, revision, threads=threads, long=long)
     rows = list(read_rows(file))
     gold = label_ids(rows, label_column, classify.config)
     texts = [options.text_of(row, column, pair_column) for row in rows]
     predicted = _labels(classify, texts)
     result = {"model": model, "file": file, "rows": len(rows), **_scores(predicted, gold, classify)}
     if against:
-        other = _load(against, threads)
+        other = _load(against, threads=threads, long=long)
         before = _places(other, classify)[_labels(other, texts)]
         result["against"] = {"model": against, **_changes(before, predicted, gold)}
     click.echo(json.dumps(result) if as_json else _sentences(result))
 
 
-def _load(model: str, threads: int | None, revision: str | None = None) -> TextClassificationPipeline:
+def _load(model: str, revision: str | None = None, **choices: Any) -> TextClassificationPipeline:
     from distilbert.pipelines import pipeline
 
-    classify = pipeline("text-classification", model, revision=revision, threads=threads)
+    classify = pipeline("text-classification", model, revision=revision, **choices)
     config = classify.config
     if config.problem_type in {"regression", "multi_label_classification"} or config.num_labels == 1:
         raise OptionError(

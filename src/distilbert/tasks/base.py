@@ -91,6 +91,7 @@ class Call(Generic[A]):
     reading: Reading
     answer: Callable[[Batch], Iterable[A]]
     present: Callable[[A], Any]
+    run: Callable[[Iterable[Text], Call[A]], Iterator[A]] | None = None  # in place of one batch row a text
 
 
 class TextPipeline(ABC, Generic[A]):
@@ -155,6 +156,8 @@ class TextPipeline(ABC, Generic[A]):
         return map(call.present, self._run(texts, call))
 
     def _run(self, texts: Iterable[Text], call: Call[A]) -> Iterator[A]:
+        if call.run:
+            return call.run(texts, call)
         return answer_in_order(
             texts,
             partial(self._encode, reading=call.reading),
@@ -165,7 +168,7 @@ class TextPipeline(ABC, Generic[A]):
         )
 
     def _encode(self, texts: Sequence[Text], reading: Reading) -> EncodedTexts:
-        pairs = [_pair(text) for text in texts]
+        pairs = [pair_of(text) for text in texts]
         if reading.tokenizer_options:
             encoded = self._encode_as_told(pairs, reading)
         else:
@@ -252,7 +255,7 @@ def beginning(text: Text) -> str:
     return str(text["text"] if isinstance(text, Mapping) else text)[:40]
 
 
-def _pair(text: Text) -> str | tuple[str, str]:
+def pair_of(text: Text) -> str | tuple[str, str]:
     """A text as the tokenizer takes it; what is no text the tokenizer refuses, with its place."""
     if not isinstance(text, Mapping):
         return text

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from distilbert.tasks.base import TRUNCATIONS, Call, Reading, Text, TextPipeline, one_of, positive
+from distilbert.errors import OptionError
+from distilbert.tasks.base import TRUNCATIONS, Call, Reading, Text, TextPipeline, one_of, pair_of, positive
 from distilbert.tasks.scores import sigmoid, softmax
+from distilbert.text.batching import answer_in_order
+from distilbert.text.tokenizer import EncodedTexts
+from distilbert.text.windows import windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +28,10 @@ __all__ = ["FUNCTIONS", "TRUNCATIONS", "Scored", "Text", "TextClassificationPipe
 Scored: TypeAlias = "dict[str, str | float]"  # {"label": ..., "score": ...}
 
 UNSAID: Any = "unsaid"  # top_k=None asks for every label, so leaving it out needs a value of its own
+
+LONG = {"truncate": True, "error": False, "window": False}  # the truncation that each comes to
+OVERLAP = 4  # neighbouring windows share a quarter
+WINDOWS_IN_MEMORY = 256
 
 FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
     "softmax": softmax,
@@ -42,7 +52,7 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
     """
 
     task = "text-classification"
-    options = ("top_k", "function_to_apply")
+    options = ("top_k", "function_to_apply", "long")
 
     def __call__(self, inputs: Text | Iterable[Text], **options: Any) -> Any:
         """Classify a text, a list of texts, or any iterable of them (which answers as an iterator).
@@ -52,6 +62,8 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
 
         - `top_k`: so many labels a text, best first; None: all of them; left out: the best one, not in a list
         - `function_to_apply`: "softmax", "sigmoid" or "none"; by default what the model's problem type asks for
+        - `long`: what becomes of a text that is too long: "truncate", "error" (as `truncation=True` and `False`), or
+          "window": it is read whole, in overlapping windows, whose logits are averaged by the tokens they answer for
 
         Raises `OptionError` for an option that cannot be used and `TokenizerError` for what is no text.
         """
@@ -67,8 +79,13 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
         *,
         top_k: int | None = UNSAID,
         function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None,
+        long: Literal["truncate", "error", "window"] | None = None,
         **reading: Any,
     ) -> Call[Floats]:
+        if long is not None:
+            if reading.get("truncation") is not None:
+                raise OptionError("long and truncation say the same thing twice.", "Leave out truncation.")
+            reading["truncation"] = LONG[one_of("long", long, tuple(LONG))]
         asked = _default_function(self.config) if function_to_apply is None else function_to_apply
         present = partial(
             _present,
@@ -76,10 +93,56 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
             function=FUNCTIONS[one_of("function_to_apply", asked, tuple(FUNCTIONS))],
             top_k=top_k if top_k is UNSAID or top_k is None else positive("top_k", top_k),
         )
-        return Call(Reading.of(self.config, self.tokenizer, **reading), self._logits_of_batch, present)
+        call = Call(Reading.of(self.config, self.tokenizer, **reading), self._logits_of_batch, present)
+        return replace(call, run=self._run_in_windows) if long == "window" else call
+
+    def _run_in_windows(self, texts: Iterable[Text], call: Call[Floats]) -> Iterator[Floats]:
+        """Each text's logits: its windows are read as texts of their own, a window ahead of their average."""
+        cut: deque[tuple[int, bool]] = (
+            deque()
+        )  # of each window under way: tokens answered for, the text's last?
+
+        def pieces() -> Iterator[list[int]]:
+            for text in texts:
+                single = pair_of(text)
+                if isinstance(single, tuple):
+                    raise OptionError(
+                        "long='window' reads single texts, and this is a pair.", "Use 'truncate'."
+                    )
+                first, *tokens, last = self.tokenizer.encode_texts([single]).input_ids[0]
+                size = call.reading.max_length - 2
+                for window in windows(len(tokens), size, size // OVERLAP):
+                    cut.append((window.answered, window.last == len(tokens)))
+                    yield [first, *tokens[window.start : window.stop], last]
+
+        def encoded(ids: list[list[int]]) -> EncodedTexts:
+            return EncodedTexts(ids, None, [False] * len(ids))
+
+        parts: list[tuple[int, Floats]] = []
+        for logits in answer_in_order(
+            pieces(),
+            encoded,
+            call.answer,
+            workers=self.engine.workers,
+            batch_size=call.reading.batch_size,
+            largest_window=WINDOWS_IN_MEMORY,
+        ):
+            answered, ends = cut.popleft()
+            parts.append((answered, logits))
+            if ends:
+                yield _average(parts)
+                parts = []
 
     def _logits_of_batch(self, batch: Batch) -> Floats:
         return self.engine.run(batch.inputs)["logits"]
+
+
+def _average(parts: list[tuple[int, Floats]]) -> Floats:
+    """The mean of windows' logits, weighed by tokens; a single window's as they are, to the bit."""
+    if len(parts) == 1:
+        return parts[0][1]
+    weights, logits = zip(*parts, strict=True)
+    return np.average(logits, axis=0, weights=weights).astype(np.float32)
 
 
 def _present(
