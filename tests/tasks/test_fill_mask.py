@@ -97,6 +97,11 @@ class TestWhatComesBack:
         assert all("[MASK] [SEP]" in row["sequence"] for row in first)
         assert all(row["sequence"].startswith("[CLS] [MASK] love") for row in second)
 
+    def test_shows_no_padding_that_the_tokenizer_was_told_to_add(self, fill: FillMaskPipeline) -> None:
+        padded = fill(TWO, tokenizer_kwargs={"padding": "max_length"}, top_k=1)
+        assert [row["sequence"] for [row] in padded] == [row["sequence"] for [row] in fill(TWO, top_k=1)]
+        assert all("[PAD]" not in row["sequence"] for [row] in padded)
+
     def test_has_the_shape_of_what_was_asked(self, fill: FillMaskPipeline) -> None:
         one, two = fill(ONE), fill(TWO)
         assert fill([ONE]) == one  # as in transformers

@@ -1,160 +1,112 @@
-"""Each head's gate asks the engine what users of that head ask, and judges what they would notice."""
+"""What an int8 candidate is judged by depends on what its model answers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from bundles import sentences
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from tiny import VOCABULARY, WORDS, tiny_checkpoint, tiny_config
+from tiny import VOCABULARY, tiny_config
 
-from distilbert import DistilBertForMaskedLM, DistilBertForQuestionAnswering, DistilBertForTokenClassification
-from distilbert.errors import OptionError, TokenizerError
-from distilbert.tasks.gates import GATES, best_span, with_masks
+from distilbert.engines.fake import FakeEngine
+from distilbert.errors import DataError, OptionError
+from distilbert.files.tables import Row
+from distilbert.tasks.features import sample_vectors
+from distilbert.tasks.gates import GATES
+from distilbert.tasks.labels import label_ids
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from distilbert.engines.base import Engine, Floats, TokenIds
+    from collections.abc import Mapping
 
 TOKENIZER = DistilBertTokenizer({word: place for place, word in enumerate(VOCABULARY)})
-TEXTS = [*sentences(60, seed=2), ""]
-PAIRS = list(zip(sentences(40, seed=3, longest=6), sentences(40, seed=4), strict=True))
-CLASSES = {
-    "token-classification": DistilBertForTokenClassification,
-    "question-answering": DistilBertForQuestionAnswering,
-    "masked-lm": DistilBertForMaskedLM,
-}
+TEXTS = ["good film", "bad", "film " * 90, "very bad film", ""]
 
 
-class Changed:
-    """An engine whose outputs are changed on the way out."""
-
-    workers = 2
-
-    def __init__(self, engine: Engine, change: Callable[[np.ndarray], np.ndarray]) -> None:
-        self.engine, self.change = engine, change
-        self.input_names, self.output_names = engine.input_names, engine.output_names
-
-    def run(self, inputs: Mapping[str, TokenIds]) -> dict[str, Floats]:
-        return {name: self.change(array) for name, array in self.engine.run(inputs).items()}
+def logits(tokens: np.ndarray) -> list[float]:
+    return [float(len(tokens)), 10.0, 3.0]
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("models")
-    return {
-        head: kind.from_pretrained(
-            tiny_checkpoint(folder / head, head=head, labels=("O", "PER", "LOC")),  # type: ignore[arg-type]
-            threads=2,
-        )
-        for head, kind in CLASSES.items()
-    }
-
-
-@pytest.mark.parametrize("head", CLASSES)
-def test_equal_engines_pass_and_shuffled_answers_do_not(models: dict[str, Any], head: str) -> None:
-    model = models[head]
-    score, judge = GATES[head](
-        PAIRS if head == "question-answering" else TEXTS, None, TOKENIZER, model.config
-    )
-    reference = score(model.engine)
-    same, other = score(model.engine), score(Changed(model.engine, lambda array: -array))
-    assert judge(reference, same).passed
-    assert judge(reference, same).error == 0
-    verdict = judge(reference, other)
-    assert not verdict.passed
-    assert verdict.error > 0.1
-    near = score(Changed(model.engine, lambda array: array + np.float32(0.25)))
-    assert judge(reference, near).passed  # it moves all logits alike
-    assert judge(reference, near).error == pytest.approx(0.25, abs=1e-5)
-
-
-def test_tokens_are_judged_without_special_ones(models: dict[str, Any]) -> None:
-    score, _ = GATES["token-classification"](TEXTS, None, TOKENIZER, models["token-classification"].config)
-    words = sum(len(TOKENIZER.tokenize(text)) for text in TEXTS)
-    assert score(models["token-classification"].engine).shape == (words, 3)
-
-
-def test_spans_are_judged_one_a_pair(models: dict[str, Any]) -> None:
-    model = models["question-answering"]
-    score, _ = GATES["question-answering"](PAIRS, None, TOKENIZER, model.config)
-    choices = score(model.engine)
-    assert choices.chosen.shape == choices.logits.shape == (len(PAIRS), 2)
-    row = TOKENIZER(*PAIRS[5], return_tensors="np")
-    outputs = model(**row)
-    expected = best_span(outputs.start_logits[0], outputs.end_logits[0])
-    assert choices.chosen[5].tolist() == expected
-    highest = [outputs.start_logits.max(), outputs.end_logits.max()]
-    assert choices.logits[5].tolist() == pytest.approx(highest, abs=1e-5)
-
-
-def test_masks_are_judged_by_the_likeliest_word(models: dict[str, Any]) -> None:
-    model = models["masked-lm"]
-    score, _ = GATES["masked-lm"](TEXTS[:9], None, TOKENIZER, model.config)
-    choices = score(model.engine)
-    expected = []
-    for text in TEXTS[:9]:
-        ids = np.array([with_masks(TOKENIZER.encode(text), TOKENIZER)])
-        logits = model(ids).logits[0]
-        expected += logits[ids[0] == TOKENIZER.mask_token_id].argmax(axis=1).tolist()
-    assert choices.chosen[:, 0].tolist() == expected
-    assert len(expected) > 9
-    assert 1 < choices.logits.shape[1] <= 64
-
-
-@given(st.lists(st.sampled_from(WORDS), max_size=40))
-def test_a_text_has_a_mask_for_every_seventh_token_and_none_for_special_ones(words: list[str]) -> None:
-    ids = TOKENIZER.encode(" ".join(words))
-    masked = with_masks(ids, TOKENIZER)
-    places = [place for place, token in enumerate(masked) if token == TOKENIZER.mask_token_id]
-    assert len(places) in (len(words) // 7, len(words) // 7 + 1)
-    assert bool(places) == bool(words)
-    assert all(np.diff(places) == 7)
-    assert (masked[0], masked[-1]) == (ids[0], ids[-1])
-    assert all(
-        ours == own for place, (ours, own) in enumerate(zip(masked, ids, strict=True)) if place not in places
-    )
-
-
-@given(
-    st.integers(1, 12).flatmap(
-        lambda length: st.tuples(*(arrays(np.float32, length, elements=st.integers(-9, 9)) for _ in range(2)))
-    )
+@pytest.mark.parametrize(
+    ("labels", "problem_type", "said"),
+    [
+        (("A", "B", "C"), None, "0 of 5 labels flipped"),
+        (("A", "B", "C"), "multi_label_classification", "0 of 5 labels flipped"),
+        (("A",), "regression", "correlation 1.0"),
+        (("A",), None, "correlation 1.0"),
+    ],
 )
-def test_the_best_span_is_the_best_of_all_that_do_not_end_before_they_start(
-    logits: tuple[np.ndarray, np.ndarray],
+def test_a_classifier_is_judged_by_its_problem_type(
+    labels: tuple[str, ...], problem_type: str | None, said: str
 ) -> None:
-    start, end = logits
-    first, last = best_span(start, end)
-    every = [start[i] + end[j] for i in range(len(start)) for j in range(i, len(end))]
-    assert first <= last
-    assert start[first] + end[last] == max(every)
+    config = tiny_config(labels=labels, problem_type=problem_type)
+    score, judge = GATES["sequence-classification"](TEXTS, None, TOKENIZER, config)
+    answers = score(FakeEngine(lambda tokens: logits(tokens)[: len(labels)], workers=2))
+    assert answers.shape == (len(TEXTS), len(labels))
+    assert answers[:, 0].tolist() == [4, 3, 64, 5, 2]  # in the texts' order, cut at what the model reads
+    assert said in judge(answers, answers).said
 
 
-@pytest.mark.parametrize("head", ["none", *CLASSES])
-def test_labels_of_texts_are_refused_where_a_head_gives_none(head: str) -> None:
-    with pytest.raises(OptionError, match="gives no labels of texts to compare") as refusal:
-        GATES[head](TEXTS, np.zeros(len(TEXTS), np.int64), TOKENIZER, tiny_config())
-    assert refusal.value.next_step == "Leave out --label-column."
+def test_the_right_labels_are_passed_on() -> None:
+    gold = np.array([1, 1, 0, 1, 1])
+    score, judge = GATES["sequence-classification"](
+        TEXTS, gold, TOKENIZER, tiny_config(labels=("A", "B", "C"))
+    )
+    answers = score(FakeEngine(logits))
+    other = answers.copy()
+    other[0, 0] = 99.0
+    assert judge(answers, other).figures["right_to_wrong"] == 1
 
 
-def test_a_language_model_needs_a_mask_to_be_judged() -> None:
-    words = {word: place for place, word in enumerate(VOCABULARY) if word != "[MASK]"}
-    with pytest.raises(TokenizerError, match="no mask_token"):
-        GATES["masked-lm"](TEXTS, None, DistilBertTokenizer(words, mask_token=None), tiny_config())
+class TokenVectors:
+    """An encoder whose vector of a token is its place and its id."""
+
+    workers = 1
+    input_names = ("input_ids", "attention_mask")
+    output_names = ("last_hidden_state",)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        ids = inputs["input_ids"]
+        places = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
+        return {"last_hidden_state": np.stack([places, ids], axis=-1).astype(np.float32)}
 
 
-def test_pairs_of_a_classifier_are_judged_as_pairs(tiny_classifier: Path) -> None:
-    from distilbert import DistilBertForSequenceClassification
+def test_an_encoder_is_judged_by_tokens_from_the_first_to_the_last_of_each_text() -> None:
+    rows = sample_vectors(TEXTS, TOKENIZER, TokenVectors(), tiny_config(), tokens=3)
+    assert rows[:, 0].astype(int).tolist() == [0, 1, 3, 0, 1, 2, 0, 31, 63, 0, 2, 4, 0, 1]
+    begins, ends = (TOKENIZER.convert_tokens_to_ids(token) for token in ("[CLS]", "[SEP]"))
+    assert (rows[[0, 3, 6, 9, 12], 1] == begins).all()
+    assert (rows[[2, 5, 8, 11, 13], 1] == ends).all()
+    score, judge = GATES["none"](TEXTS, None, TOKENIZER, tiny_config())
+    assert "mean cosine 1.00000" in judge(score(TokenVectors()), score(TokenVectors())).said
 
-    model = DistilBertForSequenceClassification.from_pretrained(tiny_classifier)
-    score, _ = GATES["sequence-classification"](PAIRS, None, TOKENIZER, model.config)
-    expected = model(**TOKENIZER(*PAIRS[3], return_tensors="np")).logits[0]
-    np.testing.assert_allclose(score(model.engine)[3], expected, atol=1e-5)
+
+def test_an_encoder_takes_no_labels() -> None:
+    with pytest.raises(OptionError, match="gives no labels"):
+        GATES["none"](TEXTS, np.zeros(5, np.int64), TOKENIZER, tiny_config())
+
+
+CONFIG = tiny_config(labels=("NEGATIVE", "POSITIVE"))
+
+
+def rows(*labels: object) -> list[Row]:
+    return [Row("gold.csv", line, {"label": label}) for line, label in enumerate(labels, start=2)]
+
+
+def test_labels_are_read_by_name_or_id() -> None:
+    ids = label_ids(rows("POSITIVE", "0", 1, "NEGATIVE"), "label", CONFIG)
+    assert ids.dtype == np.int64
+    assert ids.tolist() == [1, 0, 1, 0]
+
+
+def test_a_name_that_looks_like_an_id_is_a_name() -> None:
+    stars = tiny_config(labels=("3", "1", "2"))
+    assert label_ids(rows("1", "2", "3", "0"), "label", stars).tolist() == [1, 2, 0, 0]
+
+
+@pytest.mark.parametrize("label", ["positive", "2", -1, "", 1.0])
+def test_a_label_that_the_model_does_not_know_is_refused_with_its_line(label: object) -> None:
+    with pytest.raises(DataError, match=r"gold\.csv, line 3: the model has no label") as refusal:
+        label_ids(rows("NEGATIVE", label), "label", CONFIG)
+    assert "NEGATIVE, POSITIVE" in refusal.value.fault
+    assert repr(str(label)) in refusal.value.fault
