@@ -48,7 +48,7 @@ format: .venv-dev/ready ## let ruff mend what it can
 embedded: .venv-run/ready ## make the embedded bundle again from the starter's weights (needs ../shared)
 	rm -rf $(EMBEDDED)
 	.venv-run/bin/distilbert compile $(STARTER) --out $(EMBEDDED) --about docs/cards/distilbert-sst2.md \
-	  --calibrate $(SST2)/train.tsv --column sentence --label-column label --keep-float layer.0.ffn.lin2
+	  --calibrate $(SST2)/train_sentences.tsv --column sentence --label-column label --keep-float layer.0.ffn.lin2
 
 figures: .venv-run/ready ## the README's figures about the embedded model (needs ../shared)
 	.venv-run/bin/python benchmarks/embedded.py

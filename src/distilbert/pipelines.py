@@ -98,10 +98,9 @@ def pipeline(
         model = _default_model(task)
     if isinstance(model, str | os.PathLike):
         loaded = _load(task, model, revision, threads)
-    elif revision is not None:
-        raise OptionError(
-            f"revision is {revision!r}, but the model is loaded already.", "Give it to from_pretrained."
-        )
+    elif revision is not None or threads is not None:
+        given = f"revision is {revision!r}" if revision is not None else f"threads is {threads!r}"
+        raise OptionError(f"{given}, but the model is loaded already.", "Give it to from_pretrained.")
     elif isinstance(model, TASKS[task].model):
         loaded = model
     else:

@@ -1,4 +1,4 @@
-"""The classes people know, over an engine: NumPy in, NumPy out. They run; those in `distilbert.models` train.
+"""The classes people know, over an engine: NumPy in, NumPy out. They run; classes that train come later.
 
 tokenizer = DistilBertTokenizer.from_pretrained("distilbert-sst2")
 model = DistilBertForSequenceClassification.from_pretrained("distilbert-sst2")
@@ -45,40 +45,47 @@ def find_bundle(name: str | os.PathLike[str], *, head: bool = True, revision: st
         raise BundleError(error.fault, f"Remove {cached}: it will be made again from {name}.") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelOutput:
     """Arrays by attribute, by name or by place, as in transformers."""
 
-    def __getitem__(self, key: str | int) -> Any:
-        return getattr(self, key) if isinstance(key, str) else self.to_tuple()[key]
+    def keys(self) -> tuple[str, ...]:
+        """The arrays' names, in order."""
+        return tuple(field.name for field in dataclasses.fields(self))
 
     def to_tuple(self) -> tuple[Any, ...]:
         """All arrays, in order."""
-        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
+        return tuple(getattr(self, name) for name in self.keys())
+
+    def __getitem__(self, key: str | int) -> Any:
+        return self.to_tuple()[self.keys().index(key) if isinstance(key, str) else key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BaseModelOutput(ModelOutput):
     """What an encoder gives: `last_hidden_state`, float32 `[batch, length, dim]`."""
 
     last_hidden_state: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SequenceClassifierOutput(ModelOutput):
     """What a classifier gives: `logits`, float32 `[batch, labels]`."""
 
     logits: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TokenClassifierOutput(ModelOutput):
     """What a tagger gives: `logits`, float32 `[batch, length, labels]`."""
 
     logits: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QuestionAnsweringModelOutput(ModelOutput):
     """What an answerer gives: where the answer begins and ends, each float32 `[batch, length]`."""
 
@@ -86,7 +93,7 @@ class QuestionAnsweringModelOutput(ModelOutput):
     end_logits: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskedLMOutput(ModelOutput):
     """What a masked language model gives: `logits`, float32 `[batch, length, vocabulary]`."""
 
@@ -154,6 +161,10 @@ class _RunModel(Generic[Output]):
         """Nothing to do: this class only runs."""
         return self
 
+    def to(self, device: object) -> Self:
+        """Nothing to do for the processor; another device is refused."""
+        return self if str(device) == "cpu" else self._refuse(f"device {device!r}")
+
     def train(self, mode: bool = True) -> Self:
         """Refuse, naming the class that trains."""
         return self.eval() if not mode else self._refuse("train()")
@@ -165,7 +176,8 @@ class _RunModel(Generic[Output]):
     def _refuse(self, what: str) -> Any:
         name = type(self).__name__
         raise OptionError(
-            f"distilbert.{name} runs without PyTorch and has no {what}.", f"distilbert.models.{name} trains."
+            f"distilbert.{name} runs without PyTorch and has no {what}.",
+            f"Training comes with distilbert.models.{name}, in a later release.",
         )
 
 
@@ -223,6 +235,8 @@ def _tokens(name: str, values: ArrayLike, limit: int, like: np.ndarray | None = 
             f"{name} must be whole numbers [batch, length], not rows of different lengths.",
             "Pad them: tokenizer(texts, padding=True).",
         ) from error
+    if array.dtype == bool:
+        array = array.astype(np.int64)
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.integer):
         raise OptionError(
             f"{name} must be whole numbers [batch, length], not {array.dtype} of shape {list(array.shape)}.",

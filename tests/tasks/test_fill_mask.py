@@ -247,7 +247,7 @@ class TestTextsThatAreTooLong:
     def test_are_refused_where_that_was_asked_for(
         self, fill: FillMaskPipeline, options: dict[str, Any]
     ) -> None:
-        with pytest.raises(OptionError, match="truncation is False"):
+        with pytest.raises(OptionError, match="not to be cut"):
             fill(f"[MASK] {LONG}", **options)
 
     def test_may_lose_their_mask_which_is_refused(self, fill: FillMaskPipeline) -> None:

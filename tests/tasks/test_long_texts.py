@@ -72,7 +72,7 @@ def test_windows_and_cuts_asked_for_are_not_warned_of():
     [
         ({"long": "error"}, "a " * 50, "more than 10 tokens"),
         ({"long": "cut"}, "a", "long must be one of"),
-        ({"long": "window", "truncation": True}, "a", "twice"),
+        ({"long": "window", "truncation": True}, "a", "Leave one out"),
         ({"long": "window"}, {"text": "a", "text_pair": "b"}, "pair"),
     ],
 )

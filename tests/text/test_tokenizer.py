@@ -394,7 +394,7 @@ def test_special_tokens_have_names_and_ids():
 
 def test_no_texts_make_an_empty_batch():
     assert TOKENIZER([]) == {"input_ids": [], "attention_mask": []}
-    assert TOKENIZER.encode_texts([]) == ([], None, [])
+    assert TOKENIZER.encode_texts([]) == ([], None, [], None)
 
 
 def test_a_stride_means_nothing_without_overflowing_rows():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import tee
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,7 +58,13 @@ def command(
             "Give texts or --file FILE, one of the two.",
             'For example: distilbert classify "A warm and funny film."',
         )
-    if out and as_json:
+    if pair_column and not file:
+        raise OptionError(
+            "--pair-column names a column of --file, and there is no file.", "Give --file FILE."
+        )
+    if out is not None and file and Path(out).exists() and Path(file).exists() and Path(out).samefile(file):
+        raise OptionError(f"--out {out} is the file that is read.", "Choose another name: --out answers.csv.")
+    if out is not None and as_json:
         raise OptionError(
             "--json prints; --out writes a file.", "Leave one out: --out answers.jsonl has both."
         )
@@ -66,7 +73,7 @@ def command(
         rows = (options.text_of(row, column, pair_column) for row in read_rows(file))
     classify = pipeline("text-classification", model, revision=revision, threads=threads, long=long)
     answers = _answers(classify, rows, top_k)
-    if out:
+    if out is not None:
         count = write_rows(
             out, _flat(_progress(answers)), _columns(classify.config.num_labels, top_k, pair_column)
         )
@@ -74,7 +81,7 @@ def command(
     elif as_json:
         write_rows("-", answers, _json_columns(top_k, pair_column), format="jsonl")
     else:
-        _print(_flat(answers), top_k or 1)
+        _print(_flat(answers), min(top_k or 1, classify.config.num_labels))
 
 
 def _answers(classify: Any, rows: Iterable[dict[str, str]], top_k: int | None) -> Iterator[dict[str, Any]]:

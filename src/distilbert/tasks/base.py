@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from distilbert.errors import OptionError, TruncationWarning
+from distilbert.errors import OptionError, TokenizerError, TruncationWarning
 from distilbert.text.batching import LARGEST_WINDOW, TEXTS_PER_BATCH, answer_in_order
 from distilbert.text.encoding import to_row
 from distilbert.text.tokenizer import EncodedTexts
@@ -168,7 +168,8 @@ class TextPipeline(ABC, Generic[A]):
         )
 
     def _encode(self, texts: Sequence[Text], reading: Reading) -> EncodedTexts:
-        pairs = [pair_of(text) for text in texts]
+        words = bool(reading.tokenizer_options.get("is_split_into_words"))
+        pairs: list[Any] = [text if words else pair_of(text) for text in texts]
         if reading.tokenizer_options:
             encoded = self._encode_as_told(pairs, reading)
         else:
@@ -205,15 +206,15 @@ class TextPipeline(ABC, Generic[A]):
     def _tell_of_cut(self, text: Text, reading: Reading) -> None:
         if reading.truncation is False:
             raise OptionError(
-                f"truncation is False, and this text has more than {reading.max_length} tokens: "
+                f"Texts are not to be cut, and this one has more than {reading.max_length} tokens: "
                 f"{beginning(text)!r}…",
-                "Shorten it, or let it be cut with truncation=True.",
+                "Shorten it, or let it be cut: truncation=True, on the command line --long truncate.",
             )
         if reading.truncation is None and not self._cut_was_said:
             self._cut_was_said = True
             warnings.warn(
-                f"A text has more than {reading.max_length} tokens: what is beyond is not read. This is said once; "
-                "truncation=True accepts it, truncation=False refuses such texts.",
+                f"A text has more than {reading.max_length} tokens: what is beyond is not read (said once). "
+                "truncation=True accepts that, False refuses such texts; on the command line --long says which.",
                 TruncationWarning,
                 stacklevel=2,
             )
@@ -257,6 +258,11 @@ def beginning(text: Text) -> str:
 
 def pair_of(text: Text) -> str | tuple[str, str]:
     """A text as the tokenizer takes it; what is no text the tokenizer refuses, with its place."""
+    if isinstance(text, list | tuple):
+        raise TokenizerError(
+            f"A text must be a string or a dict with text and text_pair, not a {type(text).__name__} in a list.",
+            'Give a pair as {"text": "...", "text_pair": "..."}, and lists of texts one after the other.',
+        )
     if not isinstance(text, Mapping):
         return text
     if not {"text"} <= text.keys() <= {"text", "text_pair"}:

@@ -17,7 +17,7 @@ from distilbert.text.tokenizer import EncodedTexts
 from distilbert.text.windows import windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from distilbert.engines.base import Floats
     from distilbert.files.config import DistilBertConfig
@@ -70,6 +70,13 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
         answers = super().__call__(inputs, **options)
         return [answers] if isinstance(inputs, str) and "top_k" not in options else answers
 
+    def _merged(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        merged = super()._merged(options)
+        for name, rival in (("long", "truncation"), ("truncation", "long")):
+            if name in options and rival not in options:
+                merged.pop(rival, None)  # a call's word on long texts replaces that at construction
+        return merged
+
     def logits(self, texts: Iterable[Text], **options: Any) -> Iterator[Floats]:
         """The model's raw outputs, float32 `[labels]` a text, in the texts' order. Options as in a call."""
         return self._run(texts, self._call(options))
@@ -84,7 +91,9 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
     ) -> Call[Floats]:
         if long is not None:
             if reading.get("truncation") is not None:
-                raise OptionError("long and truncation say the same thing twice.", "Leave out truncation.")
+                raise OptionError(
+                    "long and truncation both say what becomes of long texts.", "Leave one out."
+                )
             reading["truncation"] = LONG[one_of("long", long, tuple(LONG))]
         asked = _default_function(self.config) if function_to_apply is None else function_to_apply
         present = partial(
@@ -102,6 +111,13 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
             deque()
         )  # of each window under way: tokens answered for, the text's last?
 
+        size = call.reading.max_length - self.tokenizer.num_special_tokens_to_add()
+        if size < 1:
+            raise OptionError(
+                f"max_length is {call.reading.max_length}, which leaves a window no token.",
+                "Choose a larger one.",
+            )
+
         def pieces() -> Iterator[list[int]]:
             for text in texts:
                 single = pair_of(text)
@@ -110,7 +126,6 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
                         "long='window' reads single texts, and this is a pair.", "Use 'truncate'."
                     )
                 first, *tokens, last = self.tokenizer.encode_texts([single]).input_ids[0]
-                size = call.reading.max_length - 2
                 for window in windows(len(tokens), size, size // OVERLAP):
                     cut.append((window.answered, window.last == len(tokens)))
                     yield [first, *tokens[window.start : window.stop], last]

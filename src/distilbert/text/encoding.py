@@ -12,6 +12,8 @@ import numpy as np
 from distilbert.errors import OptionError, TokenizerError
 from distilbert.text.tokenizer_files import LARGEST_LIMIT
 
+LONGEST_ROW = 10_000_000  # tokens: padding to more would ask the library for memory that it aborts on
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -112,6 +114,11 @@ class Plan:
         """What a call's options come to, by Hugging Face's rules, for a model that reads at most `limit` tokens."""
         _refuse_below(1, max_length=max_length, pad_to_multiple_of=multiple)
         _refuse_below(0, stride=stride)
+        if max_length is not None and max_length > LONGEST_ROW:
+            raise OptionError(
+                f"max_length is {max_length:,}, and a row may have {LONGEST_ROW:,} tokens.",
+                "Choose what the model can read, such as 512.",
+            )
         if max_length is not None and padding is False and truncation is None:
             truncation = True
         pad, cut = _choice("padding", padding, _PADDING), _choice("truncation", truncation, _TRUNCATION)
@@ -286,7 +293,7 @@ def wants_arrays(tensors: object) -> bool:
         return tensors == "np"
     raise OptionError(
         f"return_tensors must be 'np' or None, not {tensors!r}: of array libraries, this knows NumPy only.",
-        "For the PyTorch classes of distilbert.models, ask for 'np' and wrap each array in torch.from_numpy.",
+        "Ask for 'np': the classes here take it, and torch.from_numpy wraps it for others.",
     )
 
 
