@@ -58,7 +58,8 @@ class ModelOutput:
         return tuple(getattr(self, name) for name in self.keys())
 
     def __getitem__(self, key: str | int) -> Any:
-        return self.to_tuple()[self.keys().index(key) if isinstance(key, str) else key]
+        arrays = self.to_tuple()
+        return dict(zip(self.keys(), arrays, strict=True))[key] if isinstance(key, str) else arrays[key]
 
     def __contains__(self, key: object) -> bool:
         return key in self.keys()

@@ -107,10 +107,7 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
 
     def _run_in_windows(self, texts: Iterable[Text], call: Call[Floats]) -> Iterator[Floats]:
         """Each text's logits: its windows are read as texts of their own, a window ahead of their average."""
-        cut: deque[tuple[int, bool]] = (
-            deque()
-        )  # of each window under way: tokens answered for, the text's last?
-
+        under_way: deque[tuple[int, bool]] = deque()  # of each window: tokens answered for, the text's last?
         size = call.reading.max_length - self.tokenizer.num_special_tokens_to_add()
         if size < 1:
             raise OptionError(
@@ -127,7 +124,7 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
                     )
                 first, *tokens, last = self.tokenizer.encode_texts([single]).input_ids[0]
                 for window in windows(len(tokens), size, size // OVERLAP):
-                    cut.append((window.answered, window.last == len(tokens)))
+                    under_way.append((window.answered, window.last == len(tokens)))
                     yield [first, *tokens[window.start : window.stop], last]
 
         def encoded(ids: list[list[int]]) -> EncodedTexts:
@@ -142,7 +139,7 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
             batch_size=call.reading.batch_size,
             largest_window=WINDOWS_IN_MEMORY,
         ):
-            answered, ends = cut.popleft()
+            answered, ends = under_way.popleft()
             parts.append((answered, logits))
             if ends:
                 yield _average(parts)
