@@ -76,6 +76,11 @@ def is_bundle(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def manifest_sha256(folder: Path) -> str:
+    """What tells a bundle from all others: the SHA-256 of its `bundle.json`, which holds those of its files."""
+    return sha256(folder / MANIFEST)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Take stock of the files in `folder` and write its `bundle.json`: the last step of making a bundle."""
     files = {
