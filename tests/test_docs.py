@@ -49,7 +49,6 @@ FOREIGN = (
     "/usr/bin/time",
 )  # commands that the pages show and the tests leave alone
 SMALL = ("cp", "echo", "head", "mkdir", "rm", "yes")  # commands that go before those of the package
-LATER = ("--resume", ".parquet")  # what the commands learn next; their lines are run from then on
 HUB_MODEL = "distilbert-base-uncased-finetuned-sst-2-english"
 
 
@@ -99,10 +98,6 @@ def commands(block: Block, following: Block | None) -> list[tuple[str, str | Non
     return [*((line, "" if shown else None) for line in lines[:-1]), (lines[-1], shown)]
 
 
-def is_left_alone(command: str) -> bool:
-    return command.split()[0] in FOREIGN or any(word in command for word in LATER)
-
-
 def same(shown: str, printed: str) -> bool:
     lines = (
         "(.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + " *\n"
@@ -146,7 +141,7 @@ class Reader:
 
     def _commands(self, block: Block, following: Block | None) -> Iterator[tuple[int, str, str]]:
         shown = printed = ""
-        typed = [row for row in commands(block, following) if not is_left_alone(row[0])]
+        typed = [row for row in commands(block, following) if row[0].split()[0] not in FOREIGN]
         for command, output in typed:
             code, said = self.run("sh", "-c", command)
             if output is None:

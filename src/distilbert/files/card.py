@@ -66,8 +66,11 @@ def read_card(folder: Path) -> Card | None:
 
     Of the front matter, plain words and lists of them are understood, not all of YAML.
     """
+    path = folder / CARD
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
-        with (folder / CARD).open("rb") as file:
+        with path.open("rb") as file:
             text = file.read(_LARGEST_CARD).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return None
