@@ -11,7 +11,7 @@ import click
 
 from distilbert.cli import options
 from distilbert.cli.bulk import answer_in_windows
-from distilbert.cli.progress import counted_texts
+from distilbert.cli.terminal import counted_texts, printable
 from distilbert.errors import OptionError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Examples:
   distilbert classify "A warm and funny film." "Dull."
   distilbert classify --file reviews.csv --column review --out answers.csv
   distilbert classify --file reviews.csv --column review --out answers.csv --resume
-  zcat reviews.csv.gz | distilbert classify --file - --format csv --json"""
+  zcat reviews.csv.gz | distilbert classify --file - --format csv --column review --json"""
 )
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option(
@@ -200,15 +200,10 @@ def _print(answers: Iterable[dict[str, Any]], top_k: int) -> None:
     """One line a text: label, score, text; labels coloured on a terminal."""
     colours = {"POSITIVE": "green", "NEGATIVE": "red"}
     for row in answers:
-        text = " / ".join(_printable(row[key]) for key in ("text", "text_pair") if key in row)
+        text = " / ".join(printable(row[key]) for key in ("text", "text_pair") if key in row)
         for place in range(1, top_k + 1):
             suffix = "" if place == 1 else f"_{place}"
             if f"label{suffix}" in row:
                 label, score = row[f"label{suffix}"], row[f"score{suffix}"]
-                shown = click.style(f"{label:<10}", fg=colours.get(label, "cyan"))
+                shown = click.style(f"{printable(label):<10}", fg=colours.get(label, "cyan"))
                 click.echo(f"{shown} {score:.4f}  {text if place == 1 else ''}".rstrip())
-
-
-def _printable(text: str) -> str:
-    """A text on one line, without what would move a terminal's cursor or change its colours."""
-    return "".join(char if char.isprintable() else " " for char in text)

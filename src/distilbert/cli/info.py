@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distilbert.cli import options
+from distilbert.cli.terminal import printable
 from distilbert.errors import BundleError
 
 if TYPE_CHECKING:
@@ -145,15 +146,15 @@ def _card(folder: Path) -> dict[str, Any] | None:
 def _lines(described: dict[str, Any]) -> Iterator[str]:
     """The description for people: a headline, a line for each thing, then where it is at home."""
     kind = f"a bundle in {described['precision']}" if described["kind"] == "bundle" else "a checkpoint"
-    yield _printable(
+    yield printable(
         f"{described['model']}: {kind} for {described['task'] or 'a task that only its weights tell'}"
     )
     for name, value in _rows(described).items():
         if value:
-            yield f"  {name:<11}{_printable(value)}"
+            yield f"  {name:<11}{printable(value)}"
     if described["card"] and described["card"]["at_home"]:
         yield "\nWhere it is at home:\n"
-        yield from (_printable(line) for line in described["card"]["at_home"].splitlines())
+        yield from (printable(line) for line in described["card"]["at_home"].splitlines())
 
 
 def _rows(described: dict[str, Any]) -> dict[str, str]:
@@ -196,8 +197,3 @@ def _size(described: dict[str, Any]) -> str:
 def _unsaid(described: dict[str, Any]) -> str:
     """Why a card does not tell."""
     return "its card (README.md) does not say" if described["card"] else "there is no card (README.md) here"
-
-
-def _printable(text: str) -> str:
-    """A text on one line, without what would move a terminal's cursor or change its colours."""
-    return "".join(char if char.isprintable() else " " for char in text)
