@@ -49,7 +49,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         new_parents = [parent for parent in path.parents if not parent.exists()]
     temporary = _neighbour(path)
     try:
-        with _named_errors(path):
+        with _named_errors(path, temporary):
             temporary.mkdir(parents=True)
             yield temporary
             for written in temporary.rglob("*"):
@@ -73,9 +73,13 @@ def _neighbour(path: Path) -> Path:
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def _named_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
     try:
         yield
+    except StorageError as error:  # of a file in a folder: its final place says more than its present one
+        if temporary is None:
+            raise
+        raise StorageError(error.fault.replace(str(temporary), str(path)), error.next_step) from error
     except BrokenPipeError:  # whoever reads has enough, which is nothing about this path
         raise
     except OSError as error:
