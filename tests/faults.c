@@ -1,8 +1,7 @@
 /* A disk that refuses: preloaded into a process, it lets the n-th call that writes below a folder fail.
 
-   DISK_FAULT is "FOLDER\nNUMBER\nERRNO\nLASTING\nLOG": calls are counted from 0; with LASTING 1 all later ones fail
-   too, as on a full disk. What failed is appended to LOG as "CALL PATH". Whoever makes the call is met: Python, Rust
-   or C++. Only absolute paths are counted, and no descriptor that was opened to read, but for fsync. */
+   Whoever makes the call is met: Python, Rust or C++. Only absolute paths are counted, and no descriptor that was
+   opened to read, but for fsync. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,7 +9,6 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/stat.h>
@@ -18,18 +16,19 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static char folder[1024], log_path[1024];
+static const char *folder, *log_path;
 static int nth, code, lasting;
 static atomic_int calls;
 
-__attribute__((constructor)) static void read_orders(void) {
-    const char *orders = getenv("DISK_FAULT");
-    if (!orders || sscanf(orders, "%1023[^\n]\n%d\n%d\n%d\n%1023[^\n]", folder, &nth, &code, &lasting, log_path) != 5)
-        folder[0] = 0;
+/* Calls are counted from 0; if it is lasting, all later ones fail too, as on a full disk. What failed is appended to
+   the log as "CALL PATH". */
+void let_fail(const char *below, int number, int error, int lasts, const char *log) {
+    folder = strdup(below), log_path = strdup(log);
+    nth = number, code = error, lasting = lasts;
 }
 
 static int fails(const char *call, const char *path) {
-    if (!folder[0] || !path || strncmp(path, folder, strlen(folder))) return 0;
+    if (!folder || !path || strncmp(path, folder, strlen(folder))) return 0;
     int number = atomic_fetch_add(&calls, 1);
     if (number < nth || (number > nth && !lasting)) return 0;
     char line[2048];
@@ -42,7 +41,7 @@ static int fails(const char *call, const char *path) {
 }
 
 static int fails_on(const char *call, int descriptor) {
-    if (!folder[0]) return 0;
+    if (!folder) return 0;
     char link[64], path[1024];
     int opened_to_read = (fcntl(descriptor, F_GETFL) & O_ACCMODE) == O_RDONLY;
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
