@@ -68,17 +68,17 @@ def test_answers_stand_whole_or_as_before_whichever_write_fails(
     line = ["classify", "--model", tiny_int8, "--file", texts, "--out"]
     assert distilbert(*line, whole).code == 0
     out.write_bytes(b"mine")
-    with disk.command(*line, out) as command:
+    with disk.command(*line, out, "--resume") as command:
         for fault, outcome in command.refused():
             faults.append(fault)
             if outcome.code:
                 assert_told(outcome, disk, out)
-                assert out.read_bytes() == b"mine", fault
+                assert out.read_bytes() in (b"mine", whole.read_bytes()), fault
                 assert command().code == 0
             assert out.read_bytes() == whole.read_bytes(), fault
             disk.empty()
             out.write_bytes(b"mine")
-    assert_met(faults, WRITES)
+    assert_met(faults, {"ftruncate", *WRITES})
 
 
 def test_a_model_compiled_into_the_cache_is_whole_or_absent_whichever_write_fails(

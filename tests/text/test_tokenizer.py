@@ -303,6 +303,13 @@ def test_the_pipelines_fast_path_gives_the_ids_of_a_call(batch, max_length, stra
     assert fast.truncated == [max_length is not None and len(ids) > max_length for ids in whole]
 
 
+@given(rows)
+def test_a_row_is_built_of_its_texts_ids(row):
+    pair = row if isinstance(row, tuple) else (row,)
+    built = TOKENIZER.build_inputs_with_special_tokens(*map(TOKENIZER.text_ids, pair))
+    assert built == TOKENIZER(*pair)["input_ids"]
+
+
 @given(st.lists(rows, min_size=1, max_size=4), lengths, st.sampled_from(["left", "right"]))
 def test_padding_adds_only_masked_tokens_to_a_side(batch, max_length, side):
     tokenizer = pickle.loads(pickle.dumps(TOKENIZER))

@@ -15,6 +15,7 @@ from distilbert.errors import DistilBertError, TruncationWarning
 COMMANDS = {
     "classify": "label texts",
     "compile": "turn a checkpoint into a bundle that runs fast",
+    "info": "say what a model is, and what it is at home in",
     "score": "measure a model on a labelled file",
     "verify": "check a bundle's files and replay its probes",
 }

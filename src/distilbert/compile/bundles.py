@@ -17,21 +17,13 @@ from distilbert.files.atomic import atomic_folder
 from distilbert.files.bundle import GRAPHS, Manifest, is_bundle, write_manifest
 from distilbert.files.cache import cache_folder, known_sha256
 from distilbert.files.card import write_card
-from distilbert.files.checkpoint import read_checkpoint
+from distilbert.files.checkpoint import TASKS, read_checkpoint
 from distilbert.files.config import DistilBertConfig
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-TASKS = {  # by head
-    "none": "feature-extraction",
-    "sequence-classification": "text-classification",
-    "token-classification": "token-classification",
-    "question-answering": "question-answering",
-    "masked-lm": "fill-mask",
-}
 
 
 def compile_checkpoint(

@@ -76,6 +76,11 @@ def is_bundle(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def manifest_sha256(folder: Path) -> str:
+    """What tells a bundle from all others: the SHA-256 of its `bundle.json`, which holds those of its files."""
+    return sha256(folder / MANIFEST)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Take stock of the files in `folder` and write its `bundle.json`: the last step of making a bundle."""
     files = {
@@ -100,7 +105,12 @@ def verify_files(folder: Path) -> Bundle:
     return _checked(folder, sha256)
 
 
-def _checked(folder: Path, digest: Callable[[Path], str]) -> Bundle:
+def measure_bundle(folder: Path) -> Bundle:
+    """As `open_bundle`, but files are measured and not read: to say what a bundle is, not to run it."""
+    return _checked(folder, None)
+
+
+def _checked(folder: Path, digest: Callable[[Path], str] | None) -> Bundle:
     manifest = read_manifest(folder / MANIFEST)
     for name, record in manifest.files.items():
         _check_file(folder, name, record, digest)
@@ -120,11 +130,11 @@ def _read_by_name(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.suffix in {".json", ".txt"}}
 
 
-def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[Path], str]) -> None:
+def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[Path], str] | None) -> None:
     path = folder / name
     try:
         size = path.stat().st_size
-        found = digest(path) if size == record.size else ""
+        found = digest(path) if digest and size == record.size else record.sha256
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.", _INSTALL_AGAIN) from error
     if size != record.size:

@@ -5,6 +5,7 @@ names are DistilBERT's, without prefix. The headers are judged whole, by `files.
 before an array is allocated; tensors are read one by one, so that memory stays near the result's.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,13 @@ from distilbert.files.weights import DTYPES, Stored, listed, read_headers, read_
 
 Float32 = npt.NDArray[np.float32]
 Head = Literal["none", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
+TASKS: Mapping[Head, str] = {
+    "none": "feature-extraction",
+    "sequence-classification": "text-classification",
+    "token-classification": "token-classification",
+    "question-answering": "question-answering",
+    "masked-lm": "fill-mask",
+}
 
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
@@ -40,6 +48,13 @@ class Checkpoint:
     arrays: dict[str, Float32]
 
 
+class Outline(NamedTuple):
+    """What a checkpoint's headers say: its head, and by canonical name each tensor's name in the file and place."""
+
+    head: Head
+    tensors: dict[str, tuple[str, Stored]]
+
+
 def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
     """Read `folder/model.safetensors`, or the shards of its index, as `config` describes it.
 
@@ -51,6 +66,17 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
     >>> read_checkpoint(folder, config).arrays["classifier.weight"].shape  # doctest: +SKIP
     (2, 768)
     """
+    head, tensors = read_outline(folder, config)
+    arrays = {canonical: read_tensor(*named) for canonical, named in tensors.items()}
+    if _POSITIONS not in arrays:
+        arrays[_POSITIONS] = sinusoidal_positions(config.max_position_embeddings, config.dim)
+    if _PROJECTOR in arrays and np.array_equal(arrays[_PROJECTOR], arrays[_VOCABULARY]):
+        del arrays[_PROJECTOR]
+    return Checkpoint(config, head, arrays)
+
+
+def read_outline(folder: Path, config: DistilBertConfig) -> Outline:
+    """Judge the headers of a checkpoint's weights as `read_checkpoint` does, and read no weights."""
     path = weights_file(Path(folder))
     tensors = read_headers(path)
     stored = {_bare_name(name, config.model_type): name for name in tensors}
@@ -66,16 +92,32 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
         raise CheckpointError(
             f"{path}: {listed(faults)}.", "Check that config.json and weights belong together."
         )
-    arrays = {
-        spec.canonical: read_tensor(stored[name], tensors[stored[name]])
+    found = {
+        spec.canonical: (stored[name], tensors[stored[name]])
         for name, spec in expected.items()
         if name in stored
     }
-    if _POSITIONS not in arrays:
-        arrays[_POSITIONS] = sinusoidal_positions(config.max_position_embeddings, config.dim)
-    if _PROJECTOR in arrays and np.array_equal(arrays[_PROJECTOR], arrays[_VOCABULARY]):
-        del arrays[_PROJECTOR]
-    return Checkpoint(config, head, arrays)
+    return Outline(head, found)
+
+
+def told_head(config: DistilBertConfig) -> Head | None:
+    """The head that `architectures` names, where weights are not at hand; None where it names none that we know."""
+    kind = _kind(config)
+    return next((head for head, spec in _HEADS.items() if kind in spec.architectures), None)
+
+
+def count_parameters(config: DistilBertConfig, head: Head) -> int:
+    """How many numbers such a model has; a projection that is tied to the word embeddings counts once.
+
+    >>> count_parameters(DistilBertConfig(), "none")
+    66362880
+    """
+    tied = config.extra.get("tie_word_embeddings", True)
+    return sum(
+        math.prod(tensor.shape)
+        for tensor in _expected(config, head).values()
+        if tensor.canonical != _PROJECTOR or not tied
+    )
 
 
 def fold_token_types(arrays: Mapping[str, Float32]) -> dict[str, Float32]:
@@ -233,10 +275,14 @@ def _name_decoder_bias(stored: dict[str, str]) -> None:
         stored["cls.predictions.decoder.bias"] = stored.pop("cls.predictions.bias")
 
 
+def _kind(config: DistilBertConfig) -> str:
+    """What `architectures` says without the family's name; "" where it says nothing."""
+    return re.sub("^(DistilBert|Bert)", "", config.architectures[0] if config.architectures else "")
+
+
 def _find_head(path: Path, config: DistilBertConfig, stored: Mapping[str, str]) -> Head:
     """Which head the tensors make; raises when `architectures` says another, or one that we cannot run."""
-    architecture = config.architectures[0] if config.architectures else ""
-    kind = re.sub("^(DistilBert|Bert)", "", architecture)
+    kind = _kind(config)
     if kind in _NOT_YET:
         raise CheckpointError(
             f"{path} is a model for {_NOT_YET[kind]}, which is not supported yet.",
@@ -253,7 +299,7 @@ def _find_head(path: Path, config: DistilBertConfig, stored: Mapping[str, str]) 
     surplus = [sign for sign in signs[found] if sign not in signs[told[0]]]
     lacking = [f"no {sign}" for sign in signs[told[0]] if sign not in stored]
     raise CheckpointError(
-        f"{path} holds {(surplus + lacking)[0]}, but config.json's architectures says {architecture}.",
+        f"{path} holds {(surplus + lacking)[0]}, but config.json's architectures says {config.architectures[0]}.",
         "Check that config.json and weights belong together.",
     )
 

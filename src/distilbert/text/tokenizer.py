@@ -312,6 +312,19 @@ class DistilBertTokenizer:
                 result.token_type_ids.append(frame.type_ids(kept))
         return result
 
+    def text_ids(self, text: str) -> list[int]:
+        """The ids of a text alone: nothing is cut, and no special tokens are around it."""
+        [encoding] = self._tokenize([to_row(text, 0)], words=False)
+        ids: list[int] = encoding.ids
+        return ids
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """The ids of a text, or of two, with the special tokens that belong around them."""
+        texts = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
+        return self._frames[len(texts) - 1].ids(texts)
+
     def _cut(self, ids: list[int], keep: int) -> list[int]:
         return ids[:keep] if self.truncation_side == "right" else ids[len(ids) - keep :]
 
