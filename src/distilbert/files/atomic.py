@@ -79,7 +79,7 @@ def named_errors(
     *,
     temporary: Path | None = None,
 ) -> Iterator[None]:
-    """Turn what the system says into a `StorageError` about `path`, which is written at `temporary` if that is given."""
+    """Turn what the system says into a `StorageError` about `path`, written at `temporary` until it is whole."""
     try:
         yield
     except StorageError as error:  # of a file in a folder: its final place says more than its present one
