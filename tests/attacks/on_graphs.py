@@ -233,7 +233,7 @@ BOMBS = {
     "a range of 2**40!": _detour(_range),
     "a loop without end!": _detour(_loop),
     "a branch!": _detour(_branches(1)),
-    "branches nested!": _detour(_branches(40)),
+    "branches nested!": _detour(_branches(15)),
 }
 
 # ---------------------------------------------------------------- strange forms

@@ -19,6 +19,7 @@ from tokenizers.models import WordPiece
 
 from distilbert.errors import OptionError, StorageError, TokenizerError
 from distilbert.files.atomic import atomic_file
+from distilbert.files.reading import read_small
 
 if TYPE_CHECKING:
     import os
@@ -41,6 +42,7 @@ WORDPIECE_CLASSES = (
 SPECIAL_ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 DISTILBERT_INPUTS = ("input_ids", "attention_mask")
 BERT_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+MAX_BYTES = 8 * 2**20  # a vocabulary of half a million entries; in memory, twenty times as much
 NO_LIMIT = int(1e30)  # Hugging Face's number for "no greatest length"
 LARGEST_LIMIT = int(1e20)  # what is above it means NO_LIMIT
 
@@ -206,7 +208,7 @@ def write_folder(folder: Path, backend: Tokenizer, settings: Settings) -> tuple[
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_small(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise TokenizerError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except UnicodeDecodeError as error:
