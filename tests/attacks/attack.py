@@ -31,7 +31,11 @@ DOORS = {
     **dict.fromkeys(CHECKPOINTS, ("pipeline", "class", "encoder", "tokenizer", "compile", "checkpoint")),
     **dict.fromkeys(BUNDLES, ("pipeline", "class", "tokenizer", "verify")),
 }
-CHECK_HASHES = ("pipeline", "class", "verify")  # the tokenizer's files can be read without a bundle around them
+CHECK_HASHES = (
+    "pipeline",
+    "class",
+    "verify",
+)  # the tokenizer's files can be read without a bundle around them
 _EMPTY = hashlib.sha256().hexdigest()
 
 

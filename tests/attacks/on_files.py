@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------- bytes
 
 
-def _edited(edit: Callable[[random.Random, bytearray], bytes | bytearray]) -> Callable[[random.Random, Path], None]:
+def _edited(
+    edit: Callable[[random.Random, bytearray], bytes | bytearray],
+) -> Callable[[random.Random, Path], None]:
     def attack(rng: random.Random, path: Path) -> None:
         path.write_bytes(edit(rng, bytearray(path.read_bytes())))
 
@@ -78,9 +80,11 @@ BYTES = {
     "noise": _edited(lambda rng, content: rng.randbytes(rng.randint(1, 4096))),
     "a web page": _edited(lambda rng, content: b"<!DOCTYPE html><html><body>404</body></html>"),
     "a byte order mark": _edited(lambda rng, content: rng.choice([b"\xef\xbb\xbf", b"\xff\xfe"]) + content),
-    "brackets": _edited(lambda rng, content: rng.choice([b"[", b'{"a":', b"[[],"]) * rng.choice([500, 100_000])),
+    "brackets": _edited(
+        lambda rng, content: rng.choice([b"[", b'{"a":', b"[[],"]) * rng.choice([500, 100_000])
+    ),
     "empty lists": _edited(lambda rng, content: b"[" + b"[]," * 1_000_000 + b"[]]"),
-    "zeros to 400 MB!": _sparse,
+    "zeros to 400 MB": _sparse,
 }
 
 # ---------------------------------------------------------------- places
@@ -209,7 +213,9 @@ def _replace_value(rng: random.Random, path: Path) -> None:
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    inside = list(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())[:20]
+    inside = list(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())[
+        :20
+    ]
     own = [value] if isinstance(value, dict) and value else []
     return [*own, *(found for item in inside for found in _objects(item))]
 

@@ -209,13 +209,18 @@ def _branches(depth: int) -> Callable[[GraphProto, str], str]:
         always = _constant(graph, "detour_always", np.array(True))
         inner = _node(graph, "Identity", _first(graph, logits, 2))
         branch = helper.make_graph(
-            [helper.make_node("Identity", [inner], ["b0"])], "g", [], [helper.make_tensor_value_info("b0", 1, [1])]
+            [helper.make_node("Identity", [inner], ["b0"])],
+            "g",
+            [],
+            [helper.make_tensor_value_info("b0", 1, [1])],
         )
         for level in range(1, depth):
             name = f"b{level}"
             node = helper.make_node("If", [always], [name], then_branch=branch, else_branch=GraphProto())
             branch = helper.make_graph([node], "g", [], [helper.make_tensor_value_info(name, 1, [1])])
-        return _node(graph, "If", always, then_branch=branch, else_branch=branch if depth < 3 else GraphProto())
+        return _node(
+            graph, "If", always, then_branch=branch, else_branch=branch if depth < 3 else GraphProto()
+        )
 
     return make
 
@@ -261,20 +266,26 @@ def _huge_and_empty(rng: random.Random, tensor: TensorProto) -> None:
 def _change_attribute(rng: random.Random, model: ModelProto) -> None:
     node = rng.choice([node for node in model.graph.node if node.attribute])
     attribute = rng.choice(node.attribute)
-    new = rng.choice([2**62, -(2**62), -1, 99, 0.5, float("nan"), "x" * 10_000, [2**62] * 4, [-1, -1], [0] * 1_000])
+    new = rng.choice(
+        [2**62, -(2**62), -1, 99, 0.5, float("nan"), "x" * 10_000, [2**62] * 4, [-1, -1], [0] * 1_000]
+    )
     node.attribute.remove(attribute)
     node.attribute.append(helper.make_attribute(attribute.name, new))
 
 
 def _rewire(rng: random.Random, model: ModelProto) -> None:
     node = rng.choice([node for node in model.graph.node if node.input])
-    names = [tensor.name for tensor in model.graph.initializer] + [other.output[0] for other in model.graph.node]
+    names = [tensor.name for tensor in model.graph.initializer] + [
+        other.output[0] for other in model.graph.node
+    ]
     node.input[rng.randrange(len(node.input))] = rng.choice([*names, "", "nowhere", node.output[0]])
 
 
 def _change_ints(rng: random.Random, model: ModelProto) -> None:
     """Other shapes, axes and bounds: those of the graph's small whole-number constants."""
-    tensor = rng.choice([tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT64])
+    tensor = rng.choice(
+        [tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT64]
+    )
     values = np.frombuffer(tensor.raw_data, np.int64).copy()
     if values.size:
         values[rng.randrange(values.size)] = rng.choice([2**62, -(2**62), 10**9, -1, 0, 3, 7])
@@ -288,7 +299,9 @@ def _change_values(rng: random.Random, tensor: TensorProto) -> None:
 
 def _function(rng: random.Random, model: ModelProto) -> None:
     node = helper.make_node("Identity", ["a"], ["b"])
-    model.functions.append(helper.make_function("evil", "f", ["a"], ["b"], [node], [helper.make_opsetid("", 20)]))
+    model.functions.append(
+        helper.make_function("evil", "f", ["a"], ["b"], [node], [helper.make_opsetid("", 20)])
+    )
     model.opset_import.append(helper.make_opsetid("evil", 1))
     for logits in model.graph.node:
         if "logits" in logits.output:
@@ -308,7 +321,9 @@ def _tensor_attribute(rng: random.Random, model: ModelProto) -> None:
 
 
 def _strings(rng: random.Random, model: ModelProto) -> None:
-    model.graph.initializer.append(helper.make_tensor("strings", TensorProto.STRING, [1_000], [b"x" * 100] * 1_000))
+    model.graph.initializer.append(
+        helper.make_tensor("strings", TensorProto.STRING, [1_000], [b"x" * 100] * 1_000)
+    )
 
 
 def _reference(rng: random.Random, node: NodeProto) -> None:
@@ -327,7 +342,7 @@ def _groups(rng: random.Random, path: Path) -> None:
 
 
 def _long_varint(rng: random.Random, path: Path) -> None:
-    path.write_bytes(b"\x08" + b"\xff" * rng.choice([9, 10, 11, 1_000_000]) + b"\x01" + path.read_bytes())
+    path.write_bytes(b"\x08" + b"\xff" * rng.choice([10, 11, 1_000_000]) + b"\x01" + path.read_bytes())
 
 
 def _long_claim(rng: random.Random, path: Path) -> None:
@@ -351,8 +366,12 @@ FORMS = {
     "dimensions that do not fit!": _some_tensor(_set_dims),
     "huge weights without a byte!": _some_tensor(_huge_and_empty),
     "weights cut short!": _some_tensor(lambda rng, t: setattr(t, "raw_data", t.raw_data[:-1])),
-    "weights of another type": _some_tensor(lambda rng, t: setattr(t, "data_type", rng.choice([0, 2, 6, 7, 8, 11, 16, 99]))),
-    "weights under another name": _some_tensor(lambda rng, t: setattr(t, "name", rng.choice(["", "x", "input_ids"]))),
+    "weights of another type": _some_tensor(
+        lambda rng, t: setattr(t, "data_type", rng.choice([0, 2, 6, 7, 8, 11, 16, 99]))
+    ),
+    "weights under another name": _some_tensor(
+        lambda rng, t: setattr(t, "name", rng.choice(["", "x", "input_ids"]))
+    ),
     "random weights": _some_tensor(_change_values),
     "a weight less": _model(lambda rng, m: m.graph.initializer.remove(rng.choice(m.graph.initializer))),
     "sparse weights!": _model(_sparse),
@@ -361,27 +380,60 @@ FORMS = {
     "another attribute": _model(_change_attribute),
     "a tensor as an attribute!": _model(_tensor_attribute),
     "an attribute that refers to another!": _some_node(_reference),
-    "an operator of another maker!": _some_node(lambda rng, node: setattr(node, "domain", rng.choice(["com.microsoft", "evil"]))),
-    "an operator that nobody knows!": _some_node(lambda rng, node: setattr(node, "op_type", rng.choice(["Evil", "", "x" * 10_000, "PyOp"]))),
-    "another operator": _some_node(lambda rng, node: setattr(node, "op_type", rng.choice(["Add", "MatMul", "Expand", "Gather", "Concat", "Shape"]))),
+    "an operator of another maker!": _some_node(
+        lambda rng, node: setattr(node, "domain", rng.choice(["com.microsoft", "evil"]))
+    ),
+    "an operator that nobody knows!": _some_node(
+        lambda rng, node: setattr(node, "op_type", rng.choice(["Evil", "", "x" * 10_000, "PyOp"]))
+    ),
+    "another operator": _some_node(
+        lambda rng, node: setattr(
+            node, "op_type", rng.choice(["Add", "MatMul", "Expand", "Gather", "Concat", "Shape"])
+        )
+    ),
     "another edge": _model(_rewire),
     "a node less": _model(lambda rng, m: m.graph.node.remove(rng.choice(m.graph.node))),
-    "nodes in another order": _model(lambda rng, m: m.graph.node.append(m.graph.node.pop(rng.randrange(len(m.graph.node))))),
+    "nodes in another order": _model(
+        lambda rng, m: m.graph.node.append(m.graph.node.pop(rng.randrange(len(m.graph.node))))
+    ),
     "a function!": _model(_function),
     "an input less": _model(lambda rng, m: m.graph.input.pop()),
-    "an input more": _model(lambda rng, m: m.graph.input.append(helper.make_tensor_value_info("more", rng.choice([1, 7, 8]), rng.choice([None, [], [1], [2**40]])))),
-    "an input of another type": _model(lambda rng, m: setattr(m.graph.input[0].type.tensor_type, "elem_type", rng.choice([0, 1, 6, 8, 99]))),
+    "an input more": _model(
+        lambda rng, m: m.graph.input.append(
+            helper.make_tensor_value_info("more", rng.choice([1, 7, 8]), rng.choice([None, [], [1], [2**40]]))
+        )
+    ),
+    "an input of another type": _model(
+        lambda rng, m: setattr(m.graph.input[0].type.tensor_type, "elem_type", rng.choice([0, 1, 6, 8, 99]))
+    ),
     "an output less": _model(lambda rng, m: m.graph.output.pop()),
-    "an output more": _model(lambda rng, m: m.graph.output.append(helper.make_tensor_value_info(rng.choice(m.graph.node).output[0], 1, None))),
-    "an output of another name": _model(lambda rng, m: (setattr(m.graph.output[0], "name", "x"), m.graph.node.append(helper.make_node("Identity", ["logits"], ["x"])))),
-    "an output of whole numbers": _model(lambda rng, m: (setattr(m.graph.output[0], "name", "x"), setattr(m.graph.output[0].type.tensor_type, "elem_type", 7), m.graph.node.append(helper.make_node("Cast", ["logits"], ["x"], to=7)))),
+    "an output more": _model(
+        lambda rng, m: m.graph.output.append(
+            helper.make_tensor_value_info(rng.choice(m.graph.node).output[0], 1, None)
+        )
+    ),
+    "an output of another name": _model(
+        lambda rng, m: (
+            setattr(m.graph.output[0], "name", "x"),
+            m.graph.node.append(helper.make_node("Identity", ["logits"], ["x"])),
+        )
+    ),
+    "an output of whole numbers": _model(
+        lambda rng, m: (
+            setattr(m.graph.output[0], "name", "x"),
+            setattr(m.graph.output[0].type.tensor_type, "elem_type", 7),
+            m.graph.node.append(helper.make_node("Cast", ["logits"], ["x"], to=7)),
+        )
+    ),
     "another version": _model(lambda rng, m: setattr(m, "ir_version", rng.choice([0, 1, 99, 2**62]))),
-    "another set of operators": _model(lambda rng, m: setattr(m.opset_import[0], "version", rng.choice([0, 1, 7, 13, 99, 2**62]))),
+    "another set of operators": _model(
+        lambda rng, m: setattr(m.opset_import[0], "version", rng.choice([0, 1, 7, 13, 99, 2**62]))
+    ),
     "two graphs!": _two_graphs,
     "groups in groups!": _groups,
     "a number without end!": _long_varint,
     "a length beyond the file!": _long_claim,
     "no graph at all!": _model(lambda rng, m: m.ClearField("graph")),
-}  # fmt: skip
+}
 
 GRAPHS = {**EXTERNAL, **BOMBS, **FORMS}

@@ -22,10 +22,29 @@ if TYPE_CHECKING:
 TEXT = "I love learning about this movie, and the acting!"
 ADDRESS_SPACE = 1 << 30  # bytes beyond those of the warm process
 _READABLE = tuple(
-    os.path.realpath(path) for path in (sys.prefix, sys.base_prefix, *sys.path, "/proc", "/sys", "/dev/null") if path
+    os.path.realpath(path)
+    for path in (sys.prefix, sys.base_prefix, *sys.path, "/proc", "/sys", "/dev/null")
+    if path
 )
-_CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate")
-_FORBIDDEN = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.connect", "exec")
+_CHANGES = (
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.chmod",
+    "os.truncate",
+)
+_FORBIDDEN = (
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "socket.connect",
+    "exec",
+)
 
 _watched: list[str] | None = None  # while an attack runs: what it did that it must not
 _own: tuple[str, ...] = ()  # where it may read
@@ -39,7 +58,9 @@ def _watch(event: str, args: tuple[Any, ...]) -> None:
         path, mode, flags = args
         if isinstance(path, int):
             return
-        writes = bool((flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or any(c in (mode or "") for c in "wax+")
+        writes = bool((flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)) or any(
+            c in (mode or "") for c in "wax+"
+        )
         if not _inside(path, _writable if writes else _own):
             _watched.append(f"{'wrote' if writes else 'read'} {os.fsdecode(path)}")
     elif event in _CHANGES:

@@ -111,7 +111,9 @@ def _weight(data: memoryview) -> tuple[str, Weight]:
     name, raw = _text(_only(tensor, "name", "weight")), _only(tensor, "raw_data", "weight")
     kind, shape = _only(tensor, "data_type", "weight"), _ints(tensor["dims"])
     if kind not in ITEM_SIZES or min(shape, default=0) < 0 or prod(shape) * ITEM_SIZES[kind] != len(raw):
-        raise GraphFault(f"has a weight {name!r:.60} of {len(raw):,} bytes, which its type and shape do not need")
+        raise GraphFault(
+            f"has a weight {name!r:.60} of {len(raw):,} bytes, which its type and shape do not need"
+        )
     values = None
     if kind == INT64 and len(raw) <= 8 * _SMALL:
         values = tuple(

@@ -56,7 +56,9 @@ def check_graph(graph: Graph) -> None:
     wrong = [name for name, kind in graph.inputs.items() if name not in INPUTS or kind != INT64]
     wrong += [name for name, kind in graph.outputs.items() if kind != FLOAT]
     if wrong:
-        raise GraphFault(f"has an input or output {wrong[0]!r:.60}, which no graph of a bundle has in this form")
+        raise GraphFault(
+            f"has an input or output {wrong[0]!r:.60}, which no graph of a bundle has in this form"
+        )
     for limit in _LIMITS:
         numbers, work = _cost(graph, limit.texts, limit.tokens)
         if numbers > max(limit.numbers, limit.numbers_a_byte * graph.size) or work > max(
@@ -80,7 +82,9 @@ def _cost(graph: Graph, texts: int, tokens: int) -> tuple[int, int]:
             inputs = [known[name] for name in node.inputs]
             result = _SHAPES[node.operator](node, inputs)
         except (LookupError, ValueError, TypeError) as error:
-            raise GraphFault(f"has an operator {node.output!r:.60} in a form that no graph of a bundle has") from error
+            raise GraphFault(
+                f"has an operator {node.output!r:.60} in a form that no graph of a bundle has"
+            ) from error
         if node.output in known or len(result.shape) > 8 or min(result.shape, default=0) < 0:
             raise GraphFault(f"makes {node.output!r:.60} twice, or of a shape that no graph of a bundle has")
         known[node.output] = result

@@ -159,9 +159,16 @@ def read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{path} is not a bundle's manifest: {error!r}.", _INSTALL_AGAIN) from error
     for name in manifest.files:
         parts = PurePosixPath(name)
-        if parts.is_absolute() or ".." in parts.parts or not name.isprintable() or "\\" in name or len(name) > _LONGEST_NAME:
+        if (
+            parts.is_absolute()
+            or ".." in parts.parts
+            or not name.isprintable()
+            or "\\" in name
+            or len(name) > _LONGEST_NAME
+        ):
             raise BundleError(
-                f"{path} names a file that cannot lie in its folder: {name!r:.100}.", "Do not use this bundle."
+                f"{path} names a file that cannot lie in its folder: {name!r:.100}.",
+                "Do not use this bundle.",
             )
     return manifest
 

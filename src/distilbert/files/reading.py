@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import errno
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LARGEST = 8 << 30  # bytes: holes in a file take no room on a disk, but a day to read
 
 
 def checked_size(path: Path, folder: Path | None = None) -> int:
@@ -23,6 +28,8 @@ def checked_size(path: Path, folder: Path | None = None) -> int:
     blobs = [root.parent.parent / "blobs"] if root.parent.name == "snapshots" else []
     if not any(real.is_relative_to(place) for place in (root, *blobs)):
         raise OSError(errno.EXDEV, "it is a link that leads out of the model's folder", str(path))
+    if status.st_size > _LARGEST:
+        raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes, more than any model here", str(path))
     return status.st_size
 
 

@@ -127,7 +127,9 @@ def _read_index(path: Path) -> _Index:
         fault = f"{path} is not an index of shards: {type(error).__name__}: {error!s:.100}."
         raise CheckpointError(fault, _WHOLE_FILE) from error
     for tensor, shard in entries:
-        if not isinstance(shard, str) or not re.fullmatch(r"[\w-][\w. -]{,200}\.safetensors", shard, re.ASCII):
+        if not isinstance(shard, str) or not re.fullmatch(
+            r"[\w-][\w. -]{,200}\.safetensors", shard, re.ASCII
+        ):
             raise CheckpointError(
                 f"{path} puts {tensor!r:.100} in {shard!r:.100}, which is no .safetensors file of its own folder.",
                 "Do not use this checkpoint, or save the model again.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,9 +43,42 @@ WORDPIECE_CLASSES = (
 SPECIAL_ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 DISTILBERT_INPUTS = ("input_ids", "attention_mask")
 BERT_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
-MAX_BYTES = 8 * 2**20  # a vocabulary of half a million entries; in memory, twenty times as much
+MAX_BYTES = 8 * 2**20  # a tokenizer.json of half a million entries takes 140 MB of memory
+MAX_ENTRIES = 600_000
 NO_LIMIT = int(1e30)  # Hugging Face's number for "no greatest length"
 LARGEST_LIMIT = int(1e20)  # what is above it means NO_LIMIT
+
+# The parts of a tokenizer.json -> the kinds that are read.
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "normalizer": (
+        "BertNormalizer",
+        "Sequence",
+        "NFC",
+        "NFD",
+        "NFKC",
+        "NFKD",
+        "Lowercase",
+        "StripAccents",
+        "Strip",
+    ),
+    "pre_tokenizer": (
+        "BertPreTokenizer",
+        "Sequence",
+        "Whitespace",
+        "WhitespaceSplit",
+        "Punctuation",
+        "Digits",
+    ),
+    "post_processor": ("TemplateProcessing", "BertProcessing"),
+    "decoder": ("WordPiece",),
+}
+# The library may abort on a damaged one. JSON can write any letter of its name as \u00XX.
+_PRECOMPILED = re.compile(r"recompiled|\\u00[4-7]")
+_LONGEST_WORD = 1000  # characters; the work to split a word grows with its square
+_LONGEST_PREFIX = 100
+_MOST_SPECIALS = 100
+_LARGEST_ID = 1 << 20  # writing a vocabulary takes memory for every id, used or not
+_ORIGINAL = "Take the original file."
 
 # A setting -> the attribute of `BertNormalizer` that it sets.
 _NORMALIZER = {
@@ -113,15 +147,24 @@ class Settings:
 
 
 def _is_names(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+    return isinstance(value, tuple) and all(isinstance(name, str) and _is_unicode(name) for name in value)
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and value != "" and _is_unicode(value)
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether it has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 # A field's annotation -> what to call it, and whether a value is one.
 _KINDS: Mapping[str, tuple[str, Any]] = {
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "bool | None": ("true, false or nothing", lambda value: value is None or isinstance(value, bool)),
-    "str | None": ("a token or nothing", lambda value: value is None or (isinstance(value, str) and value)),
-    "str": ("a token", lambda value: isinstance(value, str) and value),
+    "str | None": ("a token or nothing", lambda value: value is None or _is_token(value)),
+    "str": ("a token", _is_token),
     "int": ("a whole number above 0", lambda value: type(value) is int and value > 0),
     "tuple[str, ...]": ("a list of strings", _is_names),
 }
@@ -181,6 +224,7 @@ def write_folder(folder: Path, backend: Tokenizer, settings: Settings) -> tuple[
 
     Raises `StorageError` where the disk refuses.
     """
+    vocabulary = _by_id(backend)
     said = {name: value for name, value in dataclasses.asdict(settings).items() if value not in (None, ())}
     config = dict.fromkeys(SPECIAL_ROLES) | said | {"tokenizer_class": _class_name(backend, settings)}
     if isinstance(backend.normalizer, normalizers.BertNormalizer):
@@ -191,9 +235,6 @@ def write_folder(folder: Path, backend: Tokenizer, settings: Settings) -> tuple[
         TOKENIZER_FILE: backend.to_str(pretty=True),
         CONFIG_FILE: json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n",
     }
-    vocabulary = sorted(
-        (token_id, token) for token, token_id in backend.get_vocab(with_added_tokens=False).items()
-    )
     if [token_id for token_id, _ in vocabulary] == list(range(len(vocabulary))):
         texts[VOCABULARY_FILE] = "".join(f"{token}\n" for _, token in vocabulary)
     try:
@@ -204,6 +245,19 @@ def write_folder(folder: Path, backend: Tokenizer, settings: Settings) -> tuple[
         with atomic_file(folder / name) as path:
             path.write_text(text, encoding="utf-8")
     return tuple(folder / name for name in texts)
+
+
+def _by_id(backend: Tokenizer) -> list[tuple[int, str]]:
+    vocabulary = sorted(
+        (token_id, token) for token, token_id in backend.get_vocab(with_added_tokens=False).items()
+    )
+    if vocabulary[-1][0] > _LARGEST_ID:
+        token_id, token = vocabulary[-1]
+        raise TokenizerError(
+            f"{token!r:.60} has the id {token_id:,}, and the largest that can be written is {_LARGEST_ID:,}.",
+            "Take the original vocabulary.",
+        )
+    return vocabulary
 
 
 def _read_text(path: Path) -> str:
@@ -234,7 +288,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _refuse_other_family(tokenizer_class: object, path: Path) -> None:
     if tokenizer_class not in WORDPIECE_CLASSES:
         raise TokenizerError(
-            f"{path} asks for a {tokenizer_class}; only BERT's WordPiece tokenizers are read here.",
+            f"{path} asks for a {tokenizer_class!r:.60}; only BERT's WordPiece tokenizers are read here.",
             f"Take a checkpoint of the family of {WORDPIECE_CLASSES[0]}.",
         )
 
@@ -269,22 +323,76 @@ def _input_names(folder: Path) -> tuple[str, ...]:
 def _read_tokenizer_json(path: Path) -> Tokenizer:
     text = _read_text(path)
     try:
+        if _PRECOMPILED.search(text) and "recompiled" in str(json.loads(text).get("normalizer")):
+            raise ValueError("it has a precompiled normalizer, which is for other families")
         backend = Tokenizer.from_str(text)
-    except Exception as error:  # the library raises nothing narrower
+    except BaseException as error:  # the library raises nothing narrower, and its panics are no Exceptions
+        if isinstance(error, KeyboardInterrupt | MemoryError):
+            raise
         raise TokenizerError(f"{path} is not a tokenizer: {error}.", "Take the original file.") from error
     if not isinstance(backend.model, WordPiece):
         raise TokenizerError(
             f"{path} is a {type(backend.model).__name__} tokenizer; only WordPiece, BERT's, is read here.",
             "Take a checkpoint of BERT's family.",
         )
+    _check_parts(backend, path)
     backend.no_truncation()
     backend.no_padding()
     return backend
 
 
+def _check_parts(backend: Tokenizer, path: Path) -> None:
+    """Refuse what a hostile file could turn against its reader: growing texts, regexes, templates that panic."""
+    for name, known in _PARTS.items():
+        part = getattr(backend, name)
+        stored = json.loads(part.__getstate__()) if part else {}
+        inner = (
+            [row for row in stored.values() if isinstance(row, list)]
+            if stored.get("type") == "Sequence"
+            else []
+        )
+        kinds = [
+            row["type"] for row in ([stored] if stored else []) + [step for row in inner for step in row]
+        ]
+        if strange := [kind for kind in kinds if kind not in known]:
+            raise TokenizerError(
+                f"{path} has the {name} {strange[0]}; read are {', '.join(known)}.",
+                "Take a tokenizer of BERT's family.",
+            )
+        if stored.get("type") == "TemplateProcessing":
+            _check_template(stored, path)
+    for setting, most in (
+        ("max_input_chars_per_word", _LONGEST_WORD),
+        ("continuing_subword_prefix", _LONGEST_PREFIX),
+    ):
+        value = getattr(backend.model, setting)
+        if (len(value) if isinstance(value, str) else value) > most:
+            raise TokenizerError(f"{path}: {setting} is {value!r:.40}, and {most} is the most.", _ORIGINAL)
+
+
+def _check_template(template: Mapping[str, Any], path: Path) -> None:
+    """One text, or two, each once, among a few special tokens, all of which it describes."""
+    for form, texts in (("single", ["A"]), ("pair", ["A", "B"])):
+        pieces = template[form]
+        found = sorted(piece["Sequence"]["id"] for piece in pieces if "Sequence" in piece)
+        specials = [piece["SpecialToken"]["id"] for piece in pieces if "SpecialToken" in piece]
+        described = [template["special_tokens"].get(token, {"ids": []})["ids"] for token in specials]
+        if found != texts or not all(described) or sum(map(len, described)) > _MOST_SPECIALS:
+            raise TokenizerError(
+                f"{path}: its template for {form} texts must have each text once, and at most {_MOST_SPECIALS} "
+                "special tokens, all of them described.",
+                _ORIGINAL,
+            )
+
+
 def _read_vocabulary(path: Path) -> dict[str, int]:
     """One token a line, whose id is the number of lines above it."""
-    lines = [line.rstrip() or line for line in _read_text(path).rstrip("\r\n").split("\n")]
+    text = _read_text(path).rstrip("\r\n")
+    if text.count("\n") >= MAX_ENTRIES:
+        raise TokenizerError(
+            f"{path} has {text.count(chr(10)) + 1:,} lines; {MAX_ENTRIES:,} are read.", _ORIGINAL
+        )
+    lines = [line.rstrip() or line for line in text.split("\n")]
     token, times = Counter(lines).most_common(1)[0]
     if times > 1:
         fault = f"{path} has {token!r} {times} times; each entry must be there once."
