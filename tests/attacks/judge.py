@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from attacks.attack import BUNDLES, CHECK_HASHES, Attack
 
@@ -78,12 +78,6 @@ class Worker:
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Court:
@@ -158,7 +152,7 @@ def _misshapen(door: str, answer: Any) -> str | None:
         "verify": lambda: 0 <= answer <= 0.05,
         "compile": lambda: answer == 0,
         "tokenizer": lambda: all(isinstance(token_id, int) for token_id in answer),
-        "checkpoint": lambda: all(math.isfinite(total) for total in answer.values()),
+        "checkpoint": lambda: all(math.isfinite(total) for total in answer),
         "encoder": lambda: answer[:2] == [1, 3],
     }
     try:

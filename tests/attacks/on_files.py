@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
 # ---------------------------------------------------------------- bytes
@@ -63,9 +63,9 @@ def _swap(rng: random.Random, content: bytearray) -> bytearray:
 
 
 def _sparse(rng: random.Random, path: Path) -> None:
-    """A file of 400 MB that takes no room on the disk."""
+    """A file of 256 MB that takes no room on the disk."""
     with path.open("r+b") as file:
-        file.truncate(400 << 20)
+        file.truncate(256 << 20)
 
 
 BYTES = {
@@ -84,7 +84,7 @@ BYTES = {
         lambda rng, content: rng.choice([b"[", b'{"a":', b"[[],"]) * rng.choice([500, 100_000])
     ),
     "empty lists": _edited(lambda rng, content: b"[" + b"[]," * 1_000_000 + b"[]]"),
-    "zeros to 400 MB": _sparse,
+    "zeros to 256 MB": _sparse,
 }
 
 # ---------------------------------------------------------------- places

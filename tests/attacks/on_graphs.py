@@ -5,8 +5,6 @@ A way whose name ends in "!" must be refused.
 
 from __future__ import annotations
 
-import random
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +12,9 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
+    from pathlib import Path
 
     Way = Callable[[random.Random, Path], None]
 
@@ -349,14 +349,37 @@ def _long_claim(rng: random.Random, path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\x3a" + b"\xff" * 8 + b"\x7f" + b"xyz")
 
 
+def _many_nodes(rng: random.Random, path: Path) -> None:
+    """Two million operators of two bytes each, in a graph that readers would merge with the first."""
+    nodes = b"\x0a\x00" * 2_000_000
+    path.write_bytes(b"\x3a" + _varint(len(nodes)) + nodes + path.read_bytes())
+
+
+def _many_dims(rng: random.Random, tensor: TensorProto) -> None:
+    tensor.dims.extend([1] * 2_000_000)
+
+
+def _varint(number: int) -> bytes:
+    low, high = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + _varint(high) if high else bytes([low])
+
+
+def _constant_input(rng: random.Random, model: ModelProto) -> None:
+    """An input that may be left out; what is known of its size when it is given?"""
+    model.graph.initializer.append(numpy_helper.from_array(np.full((1, 1), 5, np.int64), "input_ids"))
+
+
 def _flip_structure(rng: random.Random, path: Path) -> None:
     """Flip bits, but not in the weights."""
     content = bytearray(path.read_bytes())
-    weights = [tensor.raw_data for tensor in onnx.load(path).graph.initializer if len(tensor.raw_data) > 64]
-    spans = [(start, start + len(data)) for data in weights for start in [content.find(data)]]
-    places = [place for place in range(len(content)) if not any(a <= place < b for a, b in spans)]
+    places = set(range(len(content)))
+    for tensor in onnx.load(path).graph.initializer:
+        if len(tensor.raw_data) > 64:
+            start = content.find(tensor.raw_data)
+            places -= set(range(start, start + len(tensor.raw_data)))
+    structure = sorted(places)
     for _ in range(rng.choice([1, 1, 2, 8])):
-        content[rng.choice(places)] ^= 1 << rng.randrange(8)
+        content[rng.choice(structure)] ^= 1 << rng.randrange(8)
     path.write_bytes(content)
 
 
@@ -430,6 +453,13 @@ FORMS = {
         lambda rng, m: setattr(m.opset_import[0], "version", rng.choice([0, 1, 7, 13, 99, 2**62]))
     ),
     "two graphs!": _two_graphs,
+    "millions of operators!": _many_nodes,
+    "millions of dimensions!": _some_tensor(_many_dims),
+    "a name of a million letters!": _some_node(lambda rng, node: node.output.__setitem__(0, "x" * 1_000_000)),
+    "two weights of one name!": _model(
+        lambda rng, m: m.graph.initializer.append(rng.choice(m.graph.initializer))
+    ),
+    "an input that is a constant": _model(_constant_input),
     "groups in groups!": _groups,
     "a number without end!": _long_varint,
     "a length beyond the file!": _long_claim,

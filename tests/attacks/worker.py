@@ -142,12 +142,17 @@ def _compile(folder: Path, out: Path) -> Any:
 
 
 def _checkpoint(folder: Path, out: Path) -> Any:
-    """The arrays' sums, to be compared with what the safetensors library reads."""
+    """Whether we read what the safetensors library reads: the same numbers, tensor by tensor."""
+    from safetensors.numpy import load_file
+
     from distilbert.files.checkpoint import read_checkpoint
     from distilbert.files.config import DistilBertConfig
 
     arrays = read_checkpoint(folder, DistilBertConfig.from_folder(folder)).arrays
-    return {name: float(array.astype("f8").sum()) for name, array in arrays.items()}
+    library = [array for path in folder.glob("*.safetensors") for array in load_file(path).values()]
+    sums = sorted(float(array.astype("f8").sum()) for array in arrays.values())
+    assert sums == sorted(float(array.astype("f4").astype("f8").sum()) for array in library)
+    return sums
 
 
 def _hold(folder: Path, out: Path) -> Any:
@@ -167,6 +172,13 @@ def _raise(folder: Path, out: Path) -> Any:
     raise ZeroDivisionError
 
 
+def _wait(folder: Path, out: Path) -> Any:
+    """Not an attack: it never comes back."""
+    import time
+
+    time.sleep(3600)
+
+
 def _end(folder: Path, out: Path) -> Any:
     """Not an attack: the process dies."""
     os.abort()
@@ -174,8 +186,10 @@ def _end(folder: Path, out: Path) -> Any:
 
 DOORS: dict[str, Callable[[Path, Path], Any]] = {
     name: globals()[f"_{name}"]
-    for name in ("pipeline", "class", "encoder", "tokenizer", "verify", "compile", "checkpoint")
-    + ("hold", "stray", "raise", "end")
+    for name in (
+        *("pipeline", "class", "encoder", "tokenizer", "verify", "compile", "checkpoint"),
+        *("hold", "stray", "raise", "end", "wait"),
+    )
 }
 
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import mmap
 from dataclasses import dataclass
+from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 ITEM_SIZES = {1: 4, 2: 1, 3: 1, 7: 8}  # bytes, by ONNX's number: float32, uint8, int8, int64
 FLOAT, INT64 = 1, 7
-MAX_NODES = 20_000  # a layer in int8 has 60
+_MOST = 20_000  # of operators, weights and all else that repeats; a layer in int8 has 60 operators
 _SMALL = 16  # elements: shapes, axes and bounds, whose values are read
+_LONGEST_NAME = 500  # bytes
+_DAMAGED = "is cut short or was damaged"
 
 # The fields that our graphs use: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 _MODEL = {1: "ir_version", 2: "producer_name", 7: "graph", 8: "opset_import", 14: "metadata_props"}
@@ -71,24 +74,25 @@ def read_graph(path: Path) -> Graph:
     with path.open("rb") as file:
         if not file.seek(0, 2):
             raise GraphFault("is empty")
-        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     try:
-        return _graph(_only(_message(data, _MODEL, "model"), "graph", "model"), len(data))
+        return _graph(_only(_message(memoryview(data), _MODEL, "model"), "graph", "model"), len(data))
     except (IndexError, UnicodeDecodeError, TypeError) as error:
-        raise GraphFault("is cut short or was damaged") from error
+        raise GraphFault(_DAMAGED) from error
 
 
 def _graph(data: memoryview, size: int) -> Graph:
     graph = _message(data, _GRAPH, "graph")
-    if len(graph["node"]) > MAX_NODES:
-        raise GraphFault(f"has {len(graph['node']):,} operators, and a bundle's has at most {MAX_NODES:,}")
-    return Graph(
-        [_node(node) for node in graph["node"]],
-        dict(_weight(tensor) for tensor in graph["initializer"]),
-        dict(_value(value) for value in graph["input"]),
-        dict(_value(value) for value in graph["output"]),
-        size,
+    weights, inputs, outputs = (
+        [read(part) for part in graph[name]]
+        for name, read in (("initializer", _weight), ("input", _value), ("output", _value))
     )
+    result = Graph([_node(node) for node in graph["node"]], dict(weights), dict(inputs), dict(outputs), size)
+    if (len(weights), len(inputs), len(outputs)) != tuple(
+        map(len, (result.weights, result.inputs, result.outputs))
+    ):
+        raise GraphFault("has two weights, inputs or outputs of one name")
+    return result
 
 
 def _node(data: memoryview) -> Node:
@@ -132,12 +136,17 @@ def _value(data: memoryview) -> tuple[str, int]:
 def _message(data: memoryview, fields: Mapping[int, str], what: str) -> dict[str, list[Any]]:
     """A protocol buffer's fields by name, each a list, for any may be there more than once."""
     found: dict[str, list[Any]] = {name: [] for name in fields.values()}
-    for number, value in _fields(data):
-        if (number, what) in _ELSEWHERE:
-            raise GraphFault("keeps weights in another file; a bundle's graph has them within itself")
-        if number not in fields:
-            raise GraphFault(f"has a {what} with a part that no graph of a bundle has (field {number})")
-        found[fields[number]].append(value)
+    place, end = 0, len(data)
+    while place < end:
+        key, place = _varint(data, place)
+        value, place = _FORMS.get(key & 7, _no_form)(data, place)
+        if (name := fields.get(key >> 3)) is None:
+            if (key >> 3, what) in _ELSEWHERE:
+                raise GraphFault("keeps weights in another file; a bundle's graph has them within itself")
+            raise GraphFault(f"has a {what} with a part that no graph of a bundle has (field {key >> 3})")
+        found[name].append(value)
+        if len(found[name]) > _MOST:
+            raise GraphFault(f"has a {what} with more than {_MOST:,} fields {name}")
     return found
 
 
@@ -147,30 +156,10 @@ def _only(message: Mapping[str, list[Any]], name: str, what: str) -> Any:
     return message[name][0]
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
-    """Field numbers with their values: whole numbers, or views of bytes."""
-    place = 0
-    while place < len(data):
-        key, place = _varint(data, place)
-        number, form = key >> 3, key & 7
-        if form == 0:
-            value, place = _varint(data, place)
-            yield number, value
-            continue
-        if form == 2:
-            length, place = _varint(data, place)
-        elif form in (1, 5):
-            length = 8 if form == 1 else 4
-        else:
-            raise GraphFault("is cut short or was damaged")
-        if place + length > len(data):
-            raise GraphFault("is cut short or was damaged")
-        yield number, data[place : place + length]
-        place += length
-
-
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
     """A number in groups of seven bits, the lowest first, and the place behind it."""
+    if (number := data[place]) < 0x80:  # nearly all are that small
+        return number, place + 1
     number = 0
     for shift in range(0, 70, 7):
         byte = data[place]
@@ -178,7 +167,29 @@ def _varint(data: memoryview, place: int) -> tuple[int, int]:
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             return number, place
-    raise GraphFault("is cut short or was damaged")
+    raise GraphFault(_DAMAGED)
+
+
+def _bytes(data: memoryview, place: int, length: int = -1) -> tuple[memoryview, int]:
+    """So many bytes, or as many as the number before them says, and the place behind them."""
+    if length < 0:
+        length, place = _varint(data, place)
+    if place + length > len(data):
+        raise GraphFault(_DAMAGED)
+    return data[place : place + length], place + length
+
+
+def _no_form(*_: object) -> NoReturn:
+    raise GraphFault(_DAMAGED)
+
+
+# How a field's value is written, by the last three bits of its key.
+_FORMS: Mapping[int, Callable[[memoryview, int], tuple[Any, int]]] = {
+    0: _varint,
+    1: partial(_bytes, length=8),
+    2: _bytes,
+    5: partial(_bytes, length=4),
+}
 
 
 def _ints(values: list[Any]) -> tuple[int, ...]:
@@ -189,11 +200,15 @@ def _ints(values: list[Any]) -> tuple[int, ...]:
             numbers.append(value)
             continue
         place = 0
-        while place < len(value):
+        while place < len(value) and len(numbers) <= _SMALL:
             number, place = _varint(value, place)
             numbers.append(number)
+    if len(numbers) > _SMALL:
+        raise GraphFault(f"has a list of more than {_SMALL} numbers, which no graph of a bundle has")
     return tuple(number - (1 << 64) if number >> 63 else number for number in numbers)
 
 
 def _text(data: memoryview) -> str:
+    if len(data) > _LONGEST_NAME:
+        raise GraphFault(f"has a name of {len(data):,} bytes, and a bundle's has at most {_LONGEST_NAME}")
     return bytes(data).decode()

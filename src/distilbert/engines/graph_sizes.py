@@ -72,8 +72,10 @@ def check_graph(graph: Graph) -> None:
 
 def _cost(graph: Graph, texts: int, tokens: int) -> tuple[int, int]:
     """The most numbers that are in memory together, weights not counted, and all multiplications."""
-    known = {name: _Tensor((texts, tokens)) for name in graph.inputs}
-    known |= {name: _Tensor(weight.shape, weight.values) for name, weight in graph.weights.items()}
+    known = {name: _Tensor(weight.shape, weight.values) for name, weight in graph.weights.items()}
+    for name in graph.inputs:  # one that may be left out is a weight too
+        default = known.get(name, _Tensor(()))
+        known[name] = _Tensor(_broadcast((texts, tokens), default.shape))
     weights = set(known)
     uses = Counter(name for node in graph.nodes for name in node.inputs)
     held = most = work = 0
@@ -129,7 +131,7 @@ def _shape(node: Node, inputs: list[_Tensor]) -> _Tensor:
     return _Tensor((len(values),), values)
 
 
-def _concat(node: Node, inputs: list[_Tensor]) -> _Tensor:
+def _concat(_: Node, inputs: list[_Tensor]) -> _Tensor:
     """Only of whole numbers: it puts a shape together."""
     values = [number for tensor in inputs for number in _values(tensor)]
     return _Tensor((len(values),), tuple(values))
