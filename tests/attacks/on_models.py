@@ -195,7 +195,7 @@ WEIGHTS = {
             dtype=rng.choice(["F16", "BF16", "I8", "F8_E4M3", "BOOL", "U64", "object", "", None, 4, "F64"])
         )
     ),
-    "another name!": _header(_rename_tensor),
+    "another name": _header(_rename_tensor),
     "a tensor less!": _header(
         lambda rng, header: header.pop(rng.choice([n for n in header if n != "__metadata__"]))
     ),

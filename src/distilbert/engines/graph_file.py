@@ -11,11 +11,13 @@ import mmap
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+T = TypeVar("T")
 
 ITEM_SIZES = {1: 4, 2: 1, 3: 1, 7: 8}  # bytes, by ONNX's number: float32, uint8, int8, int64
 FLOAT, INT64 = 1, 7
@@ -83,16 +85,20 @@ def read_graph(path: Path) -> Graph:
 
 def _graph(data: memoryview, size: int) -> Graph:
     graph = _message(data, _GRAPH, "graph")
-    weights, inputs, outputs = (
-        [read(part) for part in graph[name]]
-        for name, read in (("initializer", _weight), ("input", _value), ("output", _value))
+    return Graph(
+        [_node(node) for node in graph["node"]],
+        _by_name([_weight(tensor) for tensor in graph["initializer"]]),
+        _by_name([_value(value) for value in graph["input"]]),
+        _by_name([_value(value) for value in graph["output"]]),
+        size,
     )
-    result = Graph([_node(node) for node in graph["node"]], dict(weights), dict(inputs), dict(outputs), size)
-    if (len(weights), len(inputs), len(outputs)) != tuple(
-        map(len, (result.weights, result.inputs, result.outputs))
-    ):
+
+
+def _by_name(rows: list[tuple[str, T]]) -> dict[str, T]:
+    named = dict(rows)
+    if len(named) < len(rows):
         raise GraphFault("has two weights, inputs or outputs of one name")
-    return result
+    return named
 
 
 def _node(data: memoryview) -> Node:

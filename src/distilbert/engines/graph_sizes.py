@@ -44,7 +44,7 @@ class _Limit(NamedTuple):
 
 _LIMITS = (
     _Limit(1, 1, 1 << 22, 1, 1 << 28, 8),  # what a single token costs: no more than the weights are worth
-    _Limit(4, 512, 1 << 26, 8, 1 << 35, 1 << 13),
+    _Limit(4, 512, 1 << 26, 16, 1 << 35, 1 << 13),
 )
 
 
@@ -117,7 +117,7 @@ def _together(_: Node, inputs: list[_Tensor]) -> _Tensor:
 
 
 def _matmul(_: Node, inputs: list[_Tensor]) -> _Tensor:
-    (*left, rows, _), (*right, _, columns) = inputs[0].shape, inputs[1].shape
+    (*left, rows, _inner), (*right, _inner, columns) = inputs[0].shape, inputs[1].shape
     return _Tensor((*_broadcast(tuple(left), tuple(right)), rows, columns))
 
 

@@ -41,7 +41,7 @@ class OnnxRuntimeEngine:
             outputs = self._session.run(
                 None, {name: inputs[name] for name in self.input_names if name in inputs}
             )
-        except (*_runtime_errors(), ValueError) as error:
+        except _runtime_errors() as error:
             raise EngineError(
                 f"ONNX Runtime could not run {self._shown}: {_first_line(error)}",
                 "Check that the tokenizer belongs to this model: `distilbert verify` does.",
@@ -92,11 +92,11 @@ def _check(path: Path) -> None:
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: classes of its own, which share no base with one another but Exception."""
+    """What ONNX Runtime raises: classes of its own, sharing no base but Exception, and ValueError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     named = [value for value in vars(state).values() if isinstance(value, type)]
-    return (RuntimeError, *(kind for kind in named if issubclass(kind, Exception)))
+    return (RuntimeError, ValueError, *(kind for kind in named if issubclass(kind, Exception)))
 
 
 def _shown(model: Path | bytes) -> str:
