@@ -361,6 +361,17 @@ TOKENIZERS = {
             "normalizers": [{"type": "Replace", "pattern": {"String": "e"}, "content": "ee" * 20}] * 8,
         },
     ),
+    "a normalizer that grows the text, deep inside!": _set(
+        "normalizer",
+        to=_chain(
+            "Sequence",
+            "normalizers",
+            {"type": "Replace", "pattern": {"String": "e"}, "content": "e" * 1_000},
+        ),
+    ),
+    "a hundred thousand normalizers!": _set(
+        "normalizer", to={"type": "Sequence", "normalizers": [{"type": "NFKC"}] * 100_000}
+    ),
     "a normalizer that puts something before": _set(
         "normalizer", to={"type": "Prepend", "prepend": "x" * 1_000_000}
     ),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from tokenizers.models import WordPiece
 from distilbert.errors import OptionError, StorageError, TokenizerError
 from distilbert.files.atomic import atomic_file
 from distilbert.files.reading import read_small
+from distilbert.text.tokenizer_json import parse_tokenizer
 
 if TYPE_CHECKING:
     import os
@@ -48,37 +48,7 @@ MAX_ENTRIES = 600_000
 NO_LIMIT = int(1e30)  # Hugging Face's number for "no greatest length"
 LARGEST_LIMIT = int(1e20)  # what is above it means NO_LIMIT
 
-# The parts of a tokenizer.json -> the kinds that are read.
-_PARTS: Mapping[str, tuple[str, ...]] = {
-    "normalizer": (
-        "BertNormalizer",
-        "Sequence",
-        "NFC",
-        "NFD",
-        "NFKC",
-        "NFKD",
-        "Lowercase",
-        "StripAccents",
-        "Strip",
-    ),
-    "pre_tokenizer": (
-        "BertPreTokenizer",
-        "Sequence",
-        "Whitespace",
-        "WhitespaceSplit",
-        "Punctuation",
-        "Digits",
-    ),
-    "post_processor": ("TemplateProcessing", "BertProcessing"),
-    "decoder": ("WordPiece",),
-}
-# The library may abort on a damaged one. JSON can write any letter of its name as \u00XX.
-_PRECOMPILED = re.compile(r"recompiled|\\u00[4-7]")
-_LONGEST_WORD = 1000  # characters; the work to split a word grows with its square
-_LONGEST_PREFIX = 100
-_MOST_SPECIALS = 100
 _LARGEST_ID = 1 << 20  # writing a vocabulary takes memory for every id, used or not
-_ORIGINAL = "Take the original file."
 
 # A setting -> the attribute of `BertNormalizer` that it sets.
 _NORMALIZER = {
@@ -193,7 +163,9 @@ def read_folder(folder: Path, options: Mapping[str, Any]) -> tuple[Tokenizer, Se
 
     if (folder / TOKENIZER_FILE).is_file():
         source = folder / TOKENIZER_FILE
-        backend = _read_tokenizer_json(source)
+        backend = parse_tokenizer(_read_text(source), source)
+        backend.no_truncation()
+        backend.no_padding()
     elif (folder / VOCABULARY_FILE).is_file():
         source = folder / VOCABULARY_FILE
         backend = _bert(_read_vocabulary(source))
@@ -320,78 +292,12 @@ def _input_names(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _read_tokenizer_json(path: Path) -> Tokenizer:
-    text = _read_text(path)
-    try:
-        if _PRECOMPILED.search(text) and "recompiled" in str(json.loads(text).get("normalizer")):
-            raise ValueError("it has a precompiled normalizer, which is for other families")
-        backend = Tokenizer.from_str(text)
-    except BaseException as error:  # the library raises nothing narrower, and its panics are no Exceptions
-        if isinstance(error, KeyboardInterrupt | MemoryError):
-            raise
-        raise TokenizerError(f"{path} is not a tokenizer: {error}.", "Take the original file.") from error
-    if not isinstance(backend.model, WordPiece):
-        raise TokenizerError(
-            f"{path} is a {type(backend.model).__name__} tokenizer; only WordPiece, BERT's, is read here.",
-            "Take a checkpoint of BERT's family.",
-        )
-    _check_parts(backend, path)
-    backend.no_truncation()
-    backend.no_padding()
-    return backend
-
-
-def _check_parts(backend: Tokenizer, path: Path) -> None:
-    """Refuse what a hostile file could turn against its reader: growing texts, regexes, templates that panic."""
-    for name, known in _PARTS.items():
-        part = getattr(backend, name)
-        stored = json.loads(part.__getstate__()) if part else {}
-        inner = (
-            [row for row in stored.values() if isinstance(row, list)]
-            if stored.get("type") == "Sequence"
-            else []
-        )
-        kinds = [
-            row["type"] for row in ([stored] if stored else []) + [step for row in inner for step in row]
-        ]
-        if strange := [kind for kind in kinds if kind not in known]:
-            raise TokenizerError(
-                f"{path} has the {name} {strange[0]}; read are {', '.join(known)}.",
-                "Take a tokenizer of BERT's family.",
-            )
-        if stored.get("type") == "TemplateProcessing":
-            _check_template(stored, path)
-    for setting, most in (
-        ("max_input_chars_per_word", _LONGEST_WORD),
-        ("continuing_subword_prefix", _LONGEST_PREFIX),
-    ):
-        value = getattr(backend.model, setting)
-        if (len(value) if isinstance(value, str) else value) > most:
-            raise TokenizerError(f"{path}: {setting} is {value!r:.40}, and {most} is the most.", _ORIGINAL)
-
-
-def _check_template(template: Mapping[str, Any], path: Path) -> None:
-    """One text, or two, each once, among a few special tokens, all of which it describes."""
-    for form, texts in (("single", ["A"]), ("pair", ["A", "B"])):
-        pieces = template[form]
-        found = sorted(piece["Sequence"]["id"] for piece in pieces if "Sequence" in piece)
-        specials = [piece["SpecialToken"]["id"] for piece in pieces if "SpecialToken" in piece]
-        described = [template["special_tokens"].get(token, {"ids": []})["ids"] for token in specials]
-        if found != texts or not all(described) or sum(map(len, described)) > _MOST_SPECIALS:
-            raise TokenizerError(
-                f"{path}: its template for {form} texts must have each text once, and at most {_MOST_SPECIALS} "
-                "special tokens, all of them described.",
-                _ORIGINAL,
-            )
-
-
 def _read_vocabulary(path: Path) -> dict[str, int]:
     """One token a line, whose id is the number of lines above it."""
     text = _read_text(path).rstrip("\r\n")
     if text.count("\n") >= MAX_ENTRIES:
-        raise TokenizerError(
-            f"{path} has {text.count(chr(10)) + 1:,} lines; {MAX_ENTRIES:,} are read.", _ORIGINAL
-        )
+        fault = f"{path} has {text.count(chr(10)) + 1:,} lines, and {MAX_ENTRIES:,} are the most."
+        raise TokenizerError(fault, "Take the original file.")
     lines = [line.rstrip() or line for line in text.split("\n")]
     token, times = Counter(lines).most_common(1)[0]
     if times > 1:
