@@ -17,6 +17,8 @@ from attacks.attack import BUNDLES, CHECK_HASHES, Attack
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Doors that read only some files, by how their names begin.
+_READ_BY = {"tokenizer": ("tokenizer", "vocab"), "checkpoint": ("config", "model")}
 MOST = 200 << 20  # bytes that an attack may have allocated
 PATIENCE = 30  # seconds; on an idle machine most attacks take 0.05
 WORKER = Path(__file__).with_name("worker.py")
@@ -116,7 +118,7 @@ class Court:
     def _wrong(self, attack: Attack, damaged: Path, said: dict[str, Any]) -> str | None:
         """What is wrong with an answer, or with an error that names the wrong thing."""
         names_it = attack.victim in BUNDLES and not attack.signed and attack.door in CHECK_HASHES
-        reads_it = attack.door != "tokenizer" or damaged.name.startswith(("tokenizer", "vocab"))
+        reads_it = damaged.name.startswith(_READ_BY.get(attack.door, ""))
         if attack.must_fail and reads_it and "answer" in said:
             return f"was answered: {said['answer']!r:.200}"
         if names_it and damaged.name != "bundle.json":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -208,7 +209,7 @@ def replace(value: Any, way: tuple[Any, ...], new: Any) -> Any:
 def _replace_value(rng: random.Random, path: Path) -> None:
     value = json.loads(path.read_bytes())
     for _ in range(rng.choice([1, 1, 1, 5])):
-        value = replace(value, rng.choice(places(value)), rng.choice(_VALUES))
+        value = replace(value, rng.choice(places(value)), copy.deepcopy(rng.choice(_VALUES)))
     write_json(path, value)
 
 

@@ -12,6 +12,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from attacks.on_files import DEEP, write_json
+from safetensors.numpy import load_file, save_file
 
 if TYPE_CHECKING:
     import random
@@ -171,6 +172,15 @@ def _many_tensors(rng: random.Random, header: dict[str, Any]) -> None:
     header |= {f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [end, end]} for i in range(20_000)}
 
 
+def _no_positions(rng: random.Random, path: Path) -> None:
+    """A table that is made by formula, as large as the config says."""
+    arrays = load_file(path)
+    save_file({name: array for name, array in arrays.items() if "position_embeddings" not in name}, path)
+    config = path.with_name("config.json")
+    changes = {"sinusoidal_pos_embds": True, "max_position_embeddings": rng.choice([10**6, 10**9])}
+    config.write_text(json.dumps(json.loads(config.read_bytes()) | changes))
+
+
 _FIRST = '{"embeddings.word_embeddings.weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, '
 WEIGHTS = {
     "offsets of another tensor!": _header(_same_place),
@@ -220,6 +230,7 @@ WEIGHTS = {
         lambda text: text.encode().replace(b"dtype", b"\xff\xfe\xfd\xfc\xfb")
     ),
     "a header with a NaN!": _raw_header(lambda text: text.replace('"shape": [', '"shape": [NaN, ', 1)),
+    "positions that are made, a million of them!": _no_positions,
     "a header and a pickle": _raw_header(
         lambda text: text[:-1] + ', "__reduce__": "cos\\nsystem\\n(S\'id\'\\ntR."}'
     ),

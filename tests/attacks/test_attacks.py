@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-QUICK = range(150)
+QUICK = range(100)
 BLOCKS = [range(start, start + 500) for start in range(0, 4_000, 500)]
 JSON_FILES = (
     "config.json",
