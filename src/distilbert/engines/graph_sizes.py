@@ -1,7 +1,8 @@
 """How much memory and work a graph can ask for, found without running it: each tensor's largest shape, in order.
 
 Only the operators that our graphs use are known. Their shapes follow from their inputs' shapes, but for those that
-take a shape, a bound or axes as an input: there the values must be constants, or the text's own length.
+take a shape, a bound or axes as an input: there the values must be constants, or the text's own length. Each shape
+is an upper bound, so a form in which a smaller input could make a larger output is refused.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 
+_MOST_AXES = 8
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "positions")
 
 
@@ -45,6 +47,7 @@ class _Limit(NamedTuple):
 _LIMITS = (
     _Limit(1, 1, 1 << 22, 1, 1 << 28, 8),  # what a single token costs: no more than the weights are worth
     _Limit(4, 512, 1 << 26, 16, 1 << 35, 1 << 13),
+    _Limit(16, 128, 1 << 26, 16, 1 << 35, 1 << 13),  # as many tokens: the largest batches of pipelines
 )
 
 
@@ -87,7 +90,7 @@ def _cost(graph: Graph, texts: int, tokens: int) -> tuple[int, int]:
             raise GraphFault(
                 f"has an operator {node.output!r:.60} in a form that no graph of a bundle has"
             ) from error
-        if node.output in known or len(result.shape) > 8 or min(result.shape, default=0) < 0:
+        if node.output in known or len(result.shape) > _MOST_AXES or min(result.shape, default=0) < 0:
             raise GraphFault(f"makes {node.output!r:.60} twice, or of a shape that no graph of a bundle has")
         known[node.output] = result
         size = prod(result.shape)
@@ -132,8 +135,10 @@ def _shape(node: Node, inputs: list[_Tensor]) -> _Tensor:
 
 
 def _concat(_: Node, inputs: list[_Tensor]) -> _Tensor:
-    """Only of whole numbers: it puts a shape together."""
+    """Only of a few whole numbers: it puts a shape together."""
     values = [number for tensor in inputs for number in _values(tensor)]
+    if len(values) > _MOST_AXES:
+        raise ValueError(values)
     return _Tensor((len(values),), tuple(values))
 
 
@@ -154,8 +159,8 @@ def _slice(_: Node, inputs: list[_Tensor]) -> _Tensor:
     data, starts, ends, axes = inputs
     shape = list(data.shape)
     for start, end, axis in zip(_values(starts), _values(ends), _values(axes), strict=True):
-        if 0 <= start <= end:
-            shape[axis] = min(shape[axis], end - start)
+        if start == 0 <= end:
+            shape[axis] = min(shape[axis], end)
     return _Tensor(tuple(shape))
 
 
@@ -169,28 +174,37 @@ def _gather(node: Node, inputs: list[_Tensor]) -> _Tensor:
 
 def _gather_nd(node: Node, inputs: list[_Tensor]) -> _Tensor:
     data, places = inputs
-    [batch] = node.attributes.get("batch_dims", (0,))
-    return _Tensor((*places.shape[:-1], *data.shape[batch + places.shape[-1] :]))
+    [batch] = node.attributes["batch_dims"]
+    if batch < 0 or places.shape[-1] != 1:
+        raise ValueError(batch)
+    return _Tensor((*places.shape[:-1], *data.shape[batch + 1 :]))
 
 
 def _unsqueeze(_: Node, inputs: list[_Tensor]) -> _Tensor:
     data, axes = inputs
     shape = list(data.shape)
-    for axis in sorted(_values(axes)):
+    for axis in sorted(_axes(axes)):
         shape.insert(axis, 1)
     return _Tensor(tuple(shape))
 
 
 def _squeeze(_: Node, inputs: list[_Tensor]) -> _Tensor:
     data, axes = inputs
-    gone = _values(axes)
+    gone = _axes(axes)
     return _Tensor(tuple(size for axis, size in enumerate(data.shape) if axis not in gone))
 
 
 def _values(tensor: _Tensor) -> Shape:
-    if tensor.values is None:
+    if tensor.values is None or len(tensor.shape) != 1:
         raise ValueError(tensor)
     return tensor.values
+
+
+def _axes(tensor: _Tensor) -> Shape:
+    """Axes counted from the first: from the last they would mean others once a rank is misjudged."""
+    if min(values := _values(tensor)) < 0:
+        raise ValueError(tensor)
+    return values
 
 
 _SHAPES: dict[str, Callable[[Node, list[_Tensor]], _Tensor]] = {
