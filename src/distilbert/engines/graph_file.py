@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 ITEM_SIZES = {1: 4, 2: 1, 3: 1, 7: 8}  # bytes, by ONNX's number: float32, uint8, int8, int64
 FLOAT, INT64 = 1, 7
-_MOST = 20_000  # of operators, weights and all else that repeats; a layer in int8 has 60 operators
+_MOST = 6_000  # of operators, of weights, ...: a layer has 48 operators, and loading takes their square
 _SMALL = 16  # elements: shapes, axes and bounds, whose values are read
 _LONGEST_NAME = 500  # bytes
 _DAMAGED = "is cut short or was damaged"
