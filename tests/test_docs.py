@@ -238,7 +238,7 @@ def test_links_and_tests_named_on_a_page_are_there(page: str) -> None:
             assert path.exists(), target
             assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), f"{target}#{anchor}"
     for named in re.findall(r"`((?:tests|src|benchmarks)/[\w/.-]+)`", read(page)):
-        assert (REPO / named).exists() or named.startswith("tests/attacks"), named
+        assert (REPO / named).exists(), named
 
 
 def anchors(text: str) -> set[str]:

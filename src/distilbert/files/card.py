@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from distilbert.files.reading import checked_size
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -67,9 +69,8 @@ def read_card(folder: Path) -> Card | None:
     Of the front matter, plain words and lists of them are understood, not all of YAML.
     """
     path = folder / CARD
-    if not path.is_file():  # a pipe would be waited for
-        return None
     try:
+        checked_size(path)
         with path.open("rb") as file:
             text = file.read(_LARGEST_CARD).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:

@@ -29,6 +29,7 @@ TASKS: Mapping[Head, str] = {
     "masked-lm": "fill-mask",
 }
 
+_MOST_MADE = 8192  # sinusoidal positions: config.json alone says how many, so a made table is kept small
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
 _VOCABULARY = "embeddings.word_embeddings.weight"
@@ -316,7 +317,7 @@ def _missing_and_left_over(
     stored: Mapping[str, str], expected: Mapping[str, _Tensor], config: DistilBertConfig, head: Head
 ) -> Iterator[str]:
     needless = {
-        _POSITIONS: config.sinusoidal_pos_embds,
+        _POSITIONS: config.sinusoidal_pos_embds and config.max_position_embeddings <= _MOST_MADE,
         _PROJECTOR: config.extra.get("tie_word_embeddings", True),
     }
     for bare, spec in expected.items():

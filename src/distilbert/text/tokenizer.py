@@ -399,10 +399,7 @@ class DistilBertTokenizer:
         try:
             text = self.backend_tokenizer.decode([ids] if isinstance(ids, int) else ids, skip_special_tokens)
         except (TypeError, OverflowError) as error:
-            raise TokenizerError(
-                f"Token ids must be whole numbers from 0, not {token_ids!r:.80}.",
-                "Give a list or an array of them.",
-            ) from error
+            raise _no_ids(token_ids) from error
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         for spaced, tight in _CLEAN_UP.items() if clean_up_tokenization_spaces else ():
@@ -426,12 +423,17 @@ class DistilBertTokenizer:
         self, ids: int | Sequence[int], skip_special_tokens: bool = False
     ) -> str | list[str | None] | None:
         """The token of an id, or the tokens of several; None for an id beyond the vocabulary."""
-        if isinstance(ids, int):
-            return self.backend_tokenizer.id_to_token(ids)
         skipped = self.all_special_ids if skip_special_tokens else []
-        return [
-            self.backend_tokenizer.id_to_token(int(token_id)) for token_id in ids if token_id not in skipped
-        ]
+        try:
+            if isinstance(ids, int):
+                return self.backend_tokenizer.id_to_token(ids)
+            return [
+                self.backend_tokenizer.id_to_token(int(token_id))
+                for token_id in ids
+                if token_id not in skipped
+            ]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _no_ids(ids) from error
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Tokens joined to text, their ## undone."""
@@ -480,6 +482,12 @@ def _copy(backend: Tokenizer) -> Tokenizer:
     added = backend.get_added_tokens_decoder()
     copy.add_tokens([added[token_id] for token_id in sorted(added)])
     return copy
+
+
+def _no_ids(given: Any) -> TokenizerError:
+    return TokenizerError(
+        f"Token ids must be whole numbers from 0, not {given!r:.80}.", "Give a list or an array of them."
+    )
 
 
 def _as_list(values: Any) -> Any:
