@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
 from distilbert.errors import OptionError
@@ -102,10 +102,10 @@ def pipeline(
 
     `task`: "text-classification" (or "sentiment-analysis"), "feature-extraction" or "fill-mask"; may be left out
     where a model is named. `model`: an embedded model's name, a folder (checkpoint or bundle), a model on the hub,
-    or a loaded model, of `distilbert` or `distilbert.models`; without one, the model that the package ships for the task, if it does. Of a
-    checkpoint with any head, feature extraction takes the encoder. `tokenizer`: by default the model's own.
-    `revision`: a branch, tag or commit of a `model` on the hub. `threads`: batches computed at the same time, by
-    default as many as there are processors. `options` are the defaults of each call, such as `top_k`.
+    or a loaded model, of `distilbert` or of `distilbert.models`; without one, the model that the package ships for
+    the task, if it does. Of a checkpoint with any head, feature extraction takes the encoder. `tokenizer`: by default
+    the model's own. `revision`: a branch, tag or commit of a `model` on the hub. `threads`: batches computed at the
+    same time, by default as many as there are processors. `options` are the defaults of each call, such as `top_k`.
 
     >>> pipeline("sentiment-analysis")("I love learning about DistilBERT!")[0]["label"]
     'POSITIVE'
@@ -121,7 +121,7 @@ def pipeline(
     if model is None:
         model = _default_model(task)
     if isinstance(model, str | os.PathLike):
-        loaded = _load(task, model, revision, threads)
+        loaded: Model = _load(task, model, revision, threads)
     elif revision is not None or threads is not None:
         given = f"revision is {revision!r}" if revision is not None else f"threads is {threads!r}"
         raise OptionError(f"{given}, but the model is loaded already.", "Give it to from_pretrained.")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny import save_checkpoint, save_tensors, tiny_arrays, tiny_checkpoint, tiny_config, write_safetensors
 
 from distilbert.errors import CheckpointError
-from distilbert.files.checkpoint import read_checkpoint, sinusoidal_positions, stored_names
+from distilbert.files.checkpoint import fold_token_types, read_checkpoint, sinusoidal_positions, stored_names
 from distilbert.files.config import DistilBertConfig
 
 BERT_NAMES = {

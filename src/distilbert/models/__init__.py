@@ -17,8 +17,7 @@ from distilbert.errors import NotInstalledError
 if TYPE_CHECKING:
     from distilbert.models.encoder import BertModel, DistilBertModel
     from distilbert.models.engine import TorchEngine
-    from distilbert.models.families import model_class
-    from distilbert.models.heads import (
+    from distilbert.models.families import (
         BertForMaskedLM,
         BertForMultipleChoice,
         BertForQuestionAnswering,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         DistilBertForQuestionAnswering,
         DistilBertForSequenceClassification,
         DistilBertForTokenClassification,
+        model_class,
     )
     from distilbert.models.pickles import convert
 
@@ -50,11 +50,7 @@ __all__ = [
     "model_class",
 ]
 
-_MODULES = {"TorchEngine": "engine", "convert": "pickles", "model_class": "families"}
-
-
-def _module(name: str) -> str:
-    return _MODULES.get(name) or ("encoder" if name.endswith("Model") else "heads")
+_HOME = {"BertModel": "encoder", "DistilBertModel": "encoder", "TorchEngine": "engine", "convert": "pickles"}
 
 
 def __getattr__(name: str) -> Any:
@@ -65,6 +61,6 @@ def __getattr__(name: str) -> Any:
             f"distilbert.models.{name} needs PyTorch, which is not installed.",
             "Install it with: pip install 'distilbert[train]'",
         )
-    value = getattr(import_module(f"distilbert.models.{_module(name)}"), name)
+    value = getattr(import_module(f"distilbert.models.{_HOME.get(name, 'families')}"), name)
     globals()[name] = value
     return value

@@ -63,11 +63,6 @@ def embedding(config: DistilBertConfig, rows: int, padding: int | None = None) -
     return table
 
 
-def layer_norm(config: DistilBertConfig) -> nn.LayerNorm:
-    """Layer normalisation of rows (Ba et al., 2016)."""
-    return nn.LayerNorm(config.dim, eps=config.layer_norm_eps)
-
-
 class Embeddings(nn.Module):
     """Token ids `[B, L]` to rows `[B, L, D]`: word, position and token-type vectors, added and normalised.
 
@@ -85,21 +80,32 @@ class Embeddings(nn.Module):
         self.token_type_embeddings = (
             embedding(config, config.type_vocab_size) if config.type_vocab_size else None
         )
-        self.LayerNorm = layer_norm(config)
+        self.LayerNorm = nn.LayerNorm(config.dim, config.layer_norm_eps)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, words: Tensor, token_type_ids: Tensor | None, position_ids: Tensor | None) -> Tensor:
-        """`words` are the vectors `[B, L, D]`; types and positions are `[B, L]`, by default 0 and 0, 1, 2, …"""
-        length = words.shape[1]
-        if position_ids is None:
-            position_ids = torch.arange(length, device=words.device)
-        rows = words
+    def forward(
+        self,
+        input_ids: Tensor | None,
+        inputs_embeds: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Types and positions left out are 0 and 0, 1, 2, …; `inputs_embeds` `[B, L, D]` are the words' vectors."""
+        if (input_ids is None) == (inputs_embeds is None):
+            raise OptionError(
+                "Of input_ids and inputs_embeds one must be given, and not both.", "Leave one out."
+            )
+        rows: Tensor = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
+        length, most = rows.shape[1], self.position_embeddings.num_embeddings
+        if length > most:
+            fault = f"input_ids has {length} tokens a text; this model reads {most}."
+            raise OptionError(fault, "Tokenize with truncation=True.")
         if self.token_type_embeddings is not None:
-            if token_type_ids is None:
-                token_type_ids = torch.zeros(length, dtype=torch.long, device=words.device)
-            rows = rows + self.token_type_embeddings(token_type_ids)
-        dropped: Tensor = self.dropout(self.LayerNorm(rows + self.position_embeddings(position_ids)))
-        return dropped
+            types = rows.new_zeros(length, dtype=torch.long) if token_type_ids is None else token_type_ids
+            rows = rows + self.token_type_embeddings(types)
+        places = torch.arange(length, device=rows.device) if position_ids is None else position_ids
+        rows = self.LayerNorm(rows + self.position_embeddings(places))
+        return self.dropout(rows)  # type: ignore[no-any-return]
 
 
 class SelfAttention(nn.Module):
@@ -126,7 +132,8 @@ class SelfAttention(nn.Module):
             self._heads(self.v_lin(context)),
         )
         dropout = self.dropout if self.training else 0.0
-        if want_shares or _is_slow_fused(query):
+        # In bfloat16 on a processor the fused kernel takes five times as long to train (docs/lab.md).
+        if want_shares or (query.dtype is torch.bfloat16 and query.device.type == "cpu"):
             found, shares = _attend(query, key, value, mask, dropout)
         else:
             found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
@@ -135,12 +142,7 @@ class SelfAttention(nn.Module):
 
     def _heads(self, rows: Tensor) -> Tensor:
         """`[B, R, D]` to `[B, H, R, d]`."""
-        return rows.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
-
-
-def _is_slow_fused(query: Tensor) -> bool:
-    """Whether PyTorch's fused kernel is the slower way: it is in bfloat16 on the processor (docs/lab.md)."""
-    return query.device.type == "cpu" and query.dtype is torch.bfloat16
+        return rows.view(*rows.shape[:-1], self.n_heads, -1).transpose(1, 2)
 
 
 def _attend(
@@ -170,15 +172,15 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention, then feed-forward, each added to what entered it and normalised (Vaswani et al., 2017, section 3.1)."""
+    """Attention, then feed-forward, each added to what entered it and normed (Vaswani et al., 2017, section 3.1)."""
 
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()
         self.attention = SelfAttention(config)
         self.dropout = nn.Dropout(config.dropout if config.model_type == "bert" else 0.0)
-        self.sa_layer_norm = layer_norm(config)
+        self.sa_layer_norm = nn.LayerNorm(config.dim, config.layer_norm_eps)
         self.ffn = FeedForward(config)
-        self.output_layer_norm = layer_norm(config)
+        self.output_layer_norm = nn.LayerNorm(config.dim, config.layer_norm_eps)
 
     def forward(
         self, rows: Tensor, context: Tensor, mask: Tensor | None, want_shares: bool
@@ -251,7 +253,7 @@ class Encoder(PretrainedModel):
         show_hidden = inputs.pop("output_hidden_states", False)
         show_shares = inputs.pop("output_attentions", False)
         only_first = only_first and not show_hidden and not show_shares
-        rows = self._embed(input_ids, **inputs)
+        rows = self.embeddings(input_ids, **inputs)
         mask = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
         hidden, attentions = self.transformer(rows, mask, show_shares, only_first)
         return EncoderOutput(
@@ -261,29 +263,11 @@ class Encoder(PretrainedModel):
             tuple(attentions) if show_shares else None,
         )
 
-    def _embed(
-        self,
-        input_ids: Tensor | None,
-        inputs_embeds: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-    ) -> Tensor:
-        if (input_ids is None) == (inputs_embeds is None):
-            raise OptionError(
-                "Of input_ids and inputs_embeds one must be given, and not both.", "Leave one out."
-            )
-        words = self.embeddings.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        length, most = words.shape[1], self.config.max_position_embeddings
-        if length > most:
-            fault = f"input_ids has {length} tokens a text; this model reads {most}."
-            raise OptionError(fault, "Tokenize with truncation=True.")
-        rows: Tensor = self.embeddings(words, token_type_ids, position_ids)
-        return rows
-
 
 class DistilBertModel(Encoder):
     """DistilBERT without a head: `last_hidden_state` `[B, L, D]`.
 
+    >>> from distilbert import DistilBertConfig
     >>> config = DistilBertConfig(vocab_size=100, dim=32, n_layers=2, n_heads=4, hidden_dim=64)
     >>> DistilBertModel(config)(torch.tensor([[2, 7, 3]])).last_hidden_state.shape
     torch.Size([1, 3, 32])

@@ -151,7 +151,7 @@ class PretrainedModel(nn.Module):
 
     @property
     def engine(self) -> Engine:
-        """This model as pipelines run it, on the device where it is: see `models.engine`."""
+        """What pipelines run: see `models.engine`."""
         from distilbert.models.engine import TorchEngine
 
         return TorchEngine(self)
