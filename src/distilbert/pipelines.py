@@ -150,7 +150,7 @@ def _load(task: str, name: Name, revision: str | None, threads: int | None) -> R
     return TASKS[found].model(DistilBertConfig.from_folder(bundle.folder), engine, bundle.folder)
 
 
-def _tokenizer(tokenizer: Name | DistilBertTokenizer) -> DistilBertTokenizer:
+def _tokenizer(tokenizer: Name | DistilBertTokenizer | None) -> DistilBertTokenizer:
     if isinstance(tokenizer, DistilBertTokenizer):
         return tokenizer
     if isinstance(tokenizer, str | os.PathLike):
