@@ -69,7 +69,7 @@ def test_an_int8_bundle_is_dequantised(embedded: Path) -> None:
         for probe in open_bundle(embedded).manifest.probes
         for place in (0, 1)
     ]
-    assert sum(errors) / len(errors) < 0.05  # of logits to 3; the graph rounds activations too
+    assert sum(errors) / len(errors) < 0.1  # of logits to 3; the graph rounds activations too
 
 
 def test_a_models_name_on_the_hub_is_loaded(

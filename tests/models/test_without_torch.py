@@ -34,13 +34,8 @@ def test_every_name_says_what_to_install(name: str) -> None:
 
 
 def test_the_command_names_the_extra(tmp_path: object) -> None:
-    ended = run(
-        "sys.argv[0] = 'distilbert'\nfrom distilbert.cli import main\nmain()",
-        "convert",
-        "a.bin",
-        "--out",
-        str(tmp_path),
-    )
+    program = "sys.argv[0] = 'distilbert'\nfrom distilbert.cli import main\nmain()"
+    ended = run(program, "convert", "a.bin", "--out", str(tmp_path))
     assert ended.returncode == 1
     assert ended.stderr == (
         "error: distilbert.models.convert needs PyTorch, which is not installed.\n"
