@@ -319,8 +319,8 @@ def test_outputs_come_by_attribute_name_and_place(tiny_classifier: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        ({}, "Of input_ids and inputs_embeds one must be given, and not both"),
-        ({"input_ids": [[2]], "inputs_embeds": [[[0.0] * 32]]}, "one must be given, and not both"),
+        ({}, "Give either input_ids or inputs_embeds, and not both"),
+        ({"input_ids": [[2]], "inputs_embeds": [[[0.0] * 32]]}, "and not both"),
         ({"input_ids": [[2] * 513]}, "input_ids has 513 tokens a text; this model reads 512"),
     ],
 )
@@ -360,3 +360,14 @@ def test_bfloat16_on_the_processor_stays_close_and_its_loss_is_float32(
     assert output.logits.dtype is torch.bfloat16
     assert output.loss.dtype is torch.float32
     torch.testing.assert_close(output.logits.float(), exact.logits, rtol=0.05, atol=0.1)
+
+
+def test_the_encoder_in_a_model_is_a_model_that_can_be_saved(tiny_classifier: Path, tmp_path: Path) -> None:
+    model = models.DistilBertForSequenceClassification.from_pretrained(tiny_classifier)
+    assert model.base_model is model.distilbert
+    model.distilbert.save_pretrained(tmp_path / "encoder")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder = models.DistilBertModel.from_pretrained(tmp_path / "encoder")
+    assert encoder.config.architectures == ("DistilBertModel",)
+    assert answers(encoder, tiny_classifier).equal(answers(model.distilbert, tiny_classifier))

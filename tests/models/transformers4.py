@@ -9,16 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import tokenizers
-import torch
-import transformers
-
-root = Path(sys.argv[1])
-inputs = {name: torch.from_numpy(array) for name, array in np.load(root / "inputs.npz").items()}
-answers = {}
 
 
-def fed(name):
+def fed(name, inputs):
     """The inputs that this class takes, as it takes them."""
     taken = {
         key: value for key, value in inputs.items() if key != "token_type_ids" or name.startswith("Bert")
@@ -28,31 +21,46 @@ def fed(name):
     return taken
 
 
-def answer(model, name):
-    with torch.no_grad():
-        return model.eval()(**fed(name))[0].numpy()
+def another(kind, config):
+    """A random model of the same sizes."""
+    import torch
 
-
-for folder in sorted((root / "ours").iterdir()):
-    name = folder.name
-    kind = getattr(transformers, name)
-    model, report = kind.from_pretrained(folder, output_loading_info=True)
-    assert not any(report.values()), (name, report)
-    assert model.dtype == torch.float32
-    assert type(transformers.AutoConfig.from_pretrained(folder)) is type(model.config)
-    answers[f"ours/{name}"] = answer(model, name)
     torch.manual_seed(1)
-    config = model.config
     config.initializer_range = 0.2
-    other = kind(config)
-    for parameter in other.parameters():
+    model = kind(config)
+    for parameter in model.parameters():
         if parameter.ndim == 1:
             parameter.data += 0.1 * torch.randn_like(parameter)
-    other.save_pretrained(root / "theirs" / name)
-    answers[f"theirs/{name}"] = answer(other, name)
+    return model
 
-tokenizer = transformers.AutoTokenizer.from_pretrained(root / "ours" / "DistilBertForSequenceClassification")
-answers["tokens"] = np.array(tokenizer("A good film, not a great one!")["input_ids"])
-np.savez(root / "answers.npz", **answers)
-versions = {module.__name__: module.__version__ for module in (transformers, tokenizers, torch)}
-(root / "versions.json").write_text(json.dumps(versions))
+
+def main(root):
+    import tokenizers
+    import torch
+    import transformers
+
+    inputs = {name: torch.from_numpy(array) for name, array in np.load(root / "inputs.npz").items()}
+    answers = {}
+    for folder in sorted((root / "ours").iterdir()):
+        name = folder.name
+        kind = getattr(transformers, name)
+        model, report = kind.from_pretrained(folder, output_loading_info=True)
+        assert not any(report.values()), (name, report)
+        assert model.dtype == torch.float32
+        assert type(transformers.AutoConfig.from_pretrained(folder)) is type(model.config)
+        other = another(kind, model.config)
+        other.save_pretrained(root / "theirs" / name)
+        with torch.no_grad():
+            answers[f"ours/{name}"] = model.eval()(**fed(name, inputs))[0].numpy()
+            answers[f"theirs/{name}"] = other.eval()(**fed(name, inputs))[0].numpy()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(
+        root / "ours" / "DistilBertForSequenceClassification"
+    )
+    answers["tokens"] = np.array(tokenizer("A good film, not a great one!")["input_ids"])
+    np.savez(root / "answers.npz", **answers)
+    versions = {module.__name__: module.__version__ for module in (transformers, tokenizers, torch)}
+    (root / "versions.json").write_text(json.dumps(versions))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

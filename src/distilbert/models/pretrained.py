@@ -46,12 +46,11 @@ _SHARED = ("embeddings.", "transformer.", "pooler.")  # what means the same unde
 _WORDS, _PROJECTOR = "embeddings.word_embeddings.weight", "vocab_projector.weight"
 
 
-def read_weights(name: str | os.PathLike[str], revision: str | None = None) -> Checkpoint:
-    """The config and weights that `name` means: a checkpoint's, or a bundle's, which are de-quantised.
+def read_weights(folder: Path) -> Checkpoint:
+    """The config and weights in a folder: a checkpoint's, or a bundle's, which are de-quantised.
 
-    Raises `ModelNotFoundError`, `HubError`, `ConfigError`, `CheckpointError` or `BundleError`.
+    Raises `ConfigError`, `CheckpointError` or `BundleError`.
     """
-    folder = resolve(name, revision=revision)
     config = DistilBertConfig.from_folder(folder)
     if not is_bundle(folder):
         return read_checkpoint(folder, config)
@@ -85,11 +84,12 @@ class PretrainedModel(nn.Module):
 
         `overrides` are keys of `config.json`: `num_labels`, `id2label`, `label2id`, `problem_type` and the rates of
         dropout. A head that the checkpoint lacks, or has with other labels, is new: one `NewHeadWarning` names its
-        tensors. Raises what `read_weights` raises, and `OptionError` for another override.
+        tensors. Raises `ModelNotFoundError`, `HubError`, what `read_weights` raises, and `OptionError` for another
+        override.
         """
-        checkpoint = read_weights(name, revision)
-        model = cls.from_checkpoint(checkpoint, **overrides)
-        model.folder = resolve(name, revision=revision)
+        folder = resolve(name, revision=revision)
+        model = cls.from_checkpoint(read_weights(folder), **overrides)
+        model.folder = folder
         return model.eval()
 
     @classmethod
