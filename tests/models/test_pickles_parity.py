@@ -16,7 +16,6 @@ from twins import CLASSES, batch, theirs
 
 from distilbert import models
 from distilbert.errors import CheckpointError, ConfigError, StorageError
-from distilbert.models import convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +49,7 @@ def test_every_class_s_pickle_becomes_its_checkpoint(tmp_path: Path, name: str) 
     import transformers
 
     reference = theirs(name)
-    convert(save_as_pickle(tmp_path / "model", reference), tmp_path / "out")
+    models.convert(save_as_pickle(tmp_path / "model", reference), tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "config.json",
         "model.safetensors",
@@ -96,7 +95,7 @@ def test_weights_are_read_however_they_were_saved(tmp_path: Path, change: str) -
 
     name = "BertForSequenceClassification"
     reference = theirs(name)
-    convert(save_as_pickle(tmp_path / "model", reference, CHANGES[change]), tmp_path / "out")
+    models.convert(save_as_pickle(tmp_path / "model", reference, CHANGES[change]), tmp_path / "out")
     model = getattr(models, name).from_pretrained(tmp_path / "out")
     close = 0.05 if change == "float16" else 1e-5
     torch.testing.assert_close(
@@ -153,7 +152,7 @@ def test_a_file_that_carries_code_is_refused_and_nothing_is_run(
     marker = tmp_path / "harm"
     harmful(saved, marker, how)
     with pytest.raises(CheckpointError) as refusal:
-        convert(saved, tmp_path / "out")
+        models.convert(saved, tmp_path / "out")
     assert not marker.exists()
     assert not (tmp_path / "out").exists()
     fault = str(refusal.value)
@@ -213,7 +212,7 @@ def test_what_is_no_model_s_weights_is_refused_by_name(tmp_path: Path, case: str
     change, fault = WRONG[case]
     path = save_as_pickle(tmp_path / "model", theirs(NAME), change)
     with pytest.raises(CheckpointError) as refusal:
-        convert(path, tmp_path / "out")
+        models.convert(path, tmp_path / "out")
     assert fault in refusal.value.fault
     assert str(path) in refusal.value.fault
     assert ".partial" not in str(refusal.value)
@@ -224,7 +223,7 @@ def test_what_is_no_model_s_weights_is_refused_by_name(tmp_path: Path, case: str
 def test_a_file_of_anything_else_is_refused(saved: Path, tmp_path: Path, content: bytes) -> None:
     saved.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"pytorch_model\.bin (is no file of weights|holds code)"):
-        convert(saved, tmp_path / "out")
+        models.convert(saved, tmp_path / "out")
 
 
 def test_a_file_that_ends_early_is_refused(saved: Path, tmp_path: Path) -> None:
@@ -232,14 +231,14 @@ def test_a_file_that_ends_early_is_refused(saved: Path, tmp_path: Path) -> None:
     for size in (100, len(whole) // 2, len(whole) - 10):
         saved.write_bytes(whole[:size])
         with pytest.raises(CheckpointError, match="is no file of weights that PyTorch saved"):
-            convert(saved, tmp_path / "out")
+            models.convert(saved, tmp_path / "out")
 
 
 def test_what_is_not_there_or_there_already_is_named(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"gone\.bin cannot be read: No such file"):
-        convert(saved.with_name("gone.bin"), tmp_path / "out")
+        models.convert(saved.with_name("gone.bin"), tmp_path / "out")
     with pytest.raises(StorageError, match="is already there"):
-        convert(saved, saved.parent)
+        models.convert(saved, saved.parent)
     saved.with_name("config.json").unlink()
     with pytest.raises(ConfigError, match=r"has no config\.json"):
-        convert(saved, tmp_path / "out")
+        models.convert(saved, tmp_path / "out")

@@ -22,7 +22,6 @@ from distilbert.errors import (
 )
 from distilbert.files.bundle import open_bundle
 from distilbert.files.config import DistilBertConfig
-from distilbert.models.pretrained import read_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +116,8 @@ def test_a_head_that_the_checkpoint_lacks_is_new_and_named_in_one_warning(
     tmp_path: Path, had: Any, asked: Any, family: Any
 ) -> None:
     import torch
+
+    from distilbert.models.pretrained import read_weights
 
     folder = tiny_checkpoint(tmp_path / "had", model_type=family, head=had)
     kind = models.model_class(family, asked)
@@ -223,6 +224,8 @@ def test_an_answer_has_two_ends(tiny_classifier: Path) -> None:
 
 def test_weights_of_another_size_are_refused_by_name(tiny_classifier: Path) -> None:
     import dataclasses
+
+    from distilbert.models.pretrained import read_weights
 
     checkpoint = read_weights(tiny_classifier)
     wider = dataclasses.replace(checkpoint, config=tiny_config(dim=64))
