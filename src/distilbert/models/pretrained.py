@@ -183,8 +183,8 @@ class PretrainedModel(nn.Module):
                 new.append(name)
         if new:
             warnings.warn(
-                f"{type(self).__name__}: {', '.join(new)} are new and random; the checkpoint has none for "
-                f"{self.task} with {self.config.num_labels} labels. Train them before you use them.",
+                f"{type(self).__name__}: {', '.join(new)} are new and random: the checkpoint has no head for "
+                f"{self.task}, or one of another size. Train them before you use them.",
                 NewHeadWarning,
                 stacklevel=4,
             )
