@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,3 +148,27 @@ def complaint(err: str) -> str:
     assert 1 <= len(message.splitlines()) <= 2, message
     assert "Traceback" not in err
     return message
+
+
+def on_a_terminal(distilbert: Command, *args: object, stream: str) -> tuple[int, str]:
+    """Run with `stream` on a pseudo-terminal; the exit code and what the terminal showed."""
+    ours, theirs = pty.openpty()
+    options: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: theirs}
+    environment = {**os.environ, "TERM": "xterm"}
+    process = distilbert.start(*args, stdin=subprocess.DEVNULL, env=environment, **options)
+    os.close(theirs)
+    shown = bytearray()
+
+    def read() -> None:
+        try:
+            while piece := os.read(ours, 4096):
+                shown.extend(piece)
+        except OSError:  # on Linux, the end of a pseudo-terminal
+            pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    code = process.wait(timeout=60)
+    reader.join(timeout=10)
+    os.close(ours)
+    return code, shown.decode()

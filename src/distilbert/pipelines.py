@@ -121,7 +121,7 @@ def pipeline(
     if model is None:
         model = _default_model(task)
     if isinstance(model, str | os.PathLike):
-        loaded: Model = _load(task, model, revision, threads)
+        loaded: Model = load_model(task, model, revision, threads)
     elif revision is not None or threads is not None:
         given = f"revision is {revision!r}" if revision is not None else f"threads is {threads!r}"
         raise OptionError(f"{given}, but the model is loaded already.", "Give it to from_pretrained.")
@@ -136,7 +136,8 @@ def pipeline(
     return TASKS[loaded.task].pipeline(own, loaded.engine, loaded.config, **options)
 
 
-def _load(task: str, name: Name, revision: str | None, threads: int | None) -> RunModel:
+def load_model(task: str, name: Name, revision: str | None = None, threads: int | None = None) -> RunModel:
+    """Load a model for `task`, or for the task that its files name where `task` is "". Raises as `pipeline` does."""
     bundle = find_bundle(name, head=TASKS[task].model.head if task else True, revision=revision)
     found = bundle.manifest.task
     if task and task != found:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import pty
 import re
-import subprocess
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from bundles import sentences
+from situations import on_a_terminal
 from tiny import tiny_checkpoint
 
 from distilbert import pipeline
@@ -203,30 +200,6 @@ def test_without_a_model_the_embedded_one_answers(distilbert: Command, embedded:
     assert labels(outcome.objects()) == ["POSITIVE", "NEGATIVE"]
 
 
-def on_a_terminal(distilbert: Command, *args: object, stream: str) -> tuple[int, str]:
-    """Run with `stream` on a pseudo-terminal; the exit code and what the terminal showed."""
-    ours, theirs = pty.openpty()
-    options: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: theirs}
-    environment = {**os.environ, "TERM": "xterm"}
-    process = distilbert.start(*args, stdin=subprocess.DEVNULL, env=environment, **options)
-    os.close(theirs)
-    shown = bytearray()
-
-    def read() -> None:
-        try:
-            while piece := os.read(ours, 4096):
-                shown.extend(piece)
-        except OSError:  # on Linux, the end of a pseudo-terminal
-            pass
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    code = process.wait(timeout=60)
-    reader.join(timeout=10)
-    os.close(ours)
-    return code, shown.decode()
-
-
 def test_colours_are_for_terminals_only(distilbert: Command, tiny_fp32: Path) -> None:
     args = ["classify", "--model", tiny_fp32, *TEXTS]
     code, shown = on_a_terminal(distilbert, *args, stream="stdout")
@@ -237,13 +210,7 @@ def test_colours_are_for_terminals_only(distilbert: Command, tiny_fp32: Path) ->
     assert re.sub(r"\x1b\[\d*m|\r", "", shown) == piped.out
 
 
-def test_a_terminal_sees_progress_while_a_file_is_written(
-    distilbert: Command, here: Path, tiny_fp32: Path
-) -> None:
-    (here / "many.txt").write_text(WRITTEN["txt"](sentences(1000)))
-    args = ["classify", "--model", tiny_fp32, "--file", "many.txt", "--out", "answers.csv"]
-    code, shown = on_a_terminal(distilbert, *args, stream="stderr")
-    assert code == 0
-    assert "1,000 texts" in shown
-    assert shown.rstrip().endswith("answers.csv: 1,000 texts labelled")
-    assert len(list(read_rows(here / "answers.csv"))) == 1000
+def test_a_label_moves_no_cursor(distilbert: Command, tmp_path: Path) -> None:
+    hostile = tiny_checkpoint(tmp_path / "hostile", labels=("A\x1b[2J", "B\r\x1b[31m"))
+    shown = distilbert("classify", "--model", hostile, "great").out
+    assert re.fullmatch(r"[AB][ \[2J31m]+ +\d\.\d{4}  great\n", shown)

@@ -81,8 +81,7 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
     (folder / "train.tsv").write_text("sentence\tlabel\n" + rows)
     (folder / "dev.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n")
     (folder / "reviews.csv").write_text("review\ngood\nbad\n")
-    subprocess.run(["gzip", "-k", "texts.txt"], cwd=folder, check=True)
-    (folder / "texts.txt.gz").rename(folder / "reviews.txt.gz")
+    subprocess.run(["gzip", "-k", "reviews.csv"], cwd=folder, check=True)
     shutil.copytree(checkpoint, folder / "my-checkpoint")
     shutil.copytree(tiny_fp32, folder / "my-bundle")
     return folder

@@ -535,9 +535,19 @@ def test_reading_takes_the_arrays_memory_and_that_of_one_tensor_more(tmp_path, d
 
 
 def test_a_symlink_is_followed_as_the_hubs_cache_has_them(tmp_path, folder):
+    snapshot, blobs = tmp_path / "snapshots" / "0a1b2c", tmp_path / "blobs"
+    blobs.mkdir()
+    shutil.copytree(folder, snapshot)
+    shutil.move(snapshot / "model.safetensors", blobs / "hash")
+    (snapshot / "model.safetensors").symlink_to("../../blobs/hash")
+    assert read(snapshot).head == "sequence-classification"
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path, folder):
     shutil.move(folder / "model.safetensors", tmp_path / "blob")
     (folder / "model.safetensors").symlink_to(tmp_path / "blob")
-    assert read(folder).head == "sequence-classification"
+    with pytest.raises(CheckpointError, match="it is a link that leads out of the model's folder"):
+        read(folder)
 
 
 def test_the_starter_is_read_whole(shared):

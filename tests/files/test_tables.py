@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distilbert.errors import DataError, OptionError, StorageError
-from distilbert.files.tables import read_column, read_rows, write_rows
+from distilbert.files.table_writer import write_rows
+from distilbert.files.tables import read_column, read_rows
 
 ENDINGS = [f".{kind}{zipped}" for kind in ("txt", "csv", "tsv", "jsonl") for zipped in ("", ".gz")]
 # Line ends of every kind, quotes, delimiters, a byte order mark and plain letters, often enough to meet.
@@ -177,7 +178,7 @@ BAD = {
     "no header": ("t.csv", b"", "has no rows; csv needs at least one below a line of column names."),
     "only a header": ("t.tsv", b"text\tlabel\n", "has no rows; tsv needs at least one below"),
     "only blank lines": ("t.jsonl", b"\n\n", "has no rows; jsonl needs"),
-    "an ending nobody knows": ("t.xlsx", b"PK\3\4", "ends in .txt, .csv, .tsv, .jsonl, or in one of these"),
+    "an ending nobody knows": ("t.xlsx", b"PK\3\4", "ends in .txt, .csv, .tsv, .jsonl, one of these and .gz"),
     "no ending": ("t", b"a\n", "ends in .txt"),
     "not UTF-8": ("t.txt", b"good\nna\xefve\n", "line 2: not UTF-8 at byte 3 (0xef)"),
     "UTF-16": ("t.csv", "text\na\n".encode("utf-16"), "UTF-16"),
@@ -283,8 +284,8 @@ WRONG_USE = {
     "an unknown format": (
         "t.csv",
         ["text"],
-        "parquet",
-        "format is one of txt, csv, tsv, jsonl, not 'parquet'",
+        "xlsx",
+        "format is one of txt, csv, tsv, jsonl, not 'xlsx'",
     ),
     "two columns in txt": ("t.txt", ["text", "label"], None, "txt holds one column, not 2"),
     "no columns": ("t.csv", [], None, "csv cannot hold the columns []"),
@@ -369,7 +370,8 @@ def test_standard_input_and_output_are_lines_of_text_unless_told(
 
 
 ECHO = """
-from distilbert.files.tables import read_rows, write_rows
+from distilbert.files.table_writer import write_rows
+from distilbert.files.tables import read_rows
 write_rows("-", ({"text": row.text("text")} for row in read_rows("-")), ["text"], format="jsonl")
 """
 

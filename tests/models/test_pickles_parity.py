@@ -237,6 +237,9 @@ def test_a_file_that_ends_early_is_refused(saved: Path, tmp_path: Path) -> None:
 def test_what_is_not_there_or_there_already_is_named(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"gone\.bin cannot be read: No such file"):
         models.convert(saved.with_name("gone.bin"), tmp_path / "out")
+    os.mkfifo(saved.with_name("pipe.bin"))
+    with pytest.raises(CheckpointError, match=r"pipe\.bin cannot be read: it is not a regular file"):
+        models.convert(saved.with_name("pipe.bin"), tmp_path / "out")
     with pytest.raises(StorageError, match="is already there"):
         models.convert(saved, saved.parent)
     saved.with_name("config.json").unlink()

@@ -27,7 +27,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     temporary = _neighbour(path)
     try:
-        with _named_errors(path):
+        with named_errors(path):
             temporary.touch(exist_ok=False)
             yield temporary
             _flush(temporary)
@@ -43,13 +43,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises `StorageError` as `atomic_file` does, and for a `path` with something in it.
     """
-    with _named_errors(path):
+    with named_errors(path):
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise StorageError(f"{path} is already there and is never overwritten.", "Choose another folder.")
         new_parents = [parent for parent in path.parents if not parent.exists()]
     temporary = _neighbour(path)
     try:
-        with _named_errors(path):
+        with named_errors(path, temporary=temporary):
             temporary.mkdir(parents=True)
             yield temporary
             for written in temporary.rglob("*"):
@@ -73,13 +73,20 @@ def _neighbour(path: Path) -> Path:
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def named_errors(
+    path: Path,
+    next_step: str = "Free space or choose another place; nothing was left half-written.",
+    *,
+    temporary: Path | None = None,
+) -> Iterator[None]:
+    """Turn what the system says into a `StorageError` about `path`, which is `temporary` until it is whole."""
     try:
         yield
+    except StorageError as error:  # of a file in a folder: its final place says more than its present one
+        if temporary is None:
+            raise
+        raise StorageError(error.fault.replace(str(temporary), str(path)), error.next_step) from error
     except BrokenPipeError:  # whoever reads has enough, which is nothing about this path
         raise
     except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}.",
-            "Free space or choose another place; nothing was left half-written.",
-        ) from error
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.", next_step) from error

@@ -1,13 +1,14 @@
-"""Tables on disk: rows in, rows out, one at a time, so that memory stays constant however big the file is.
+"""Tables on disk: rows in (here) and out (`table_writer`), one at a time, in constant memory.
 
-| ending | a row is                               | values     | cannot hold, so refuses to write           |
-| ------ | -------------------------------------- | ---------- | ------------------------------------------ |
-| .txt   | a line; its one column is "text"       | strings    | NUL, line feed, final carriage return      |
-| .csv   | RFC 4180, below a line of column names | strings    | NUL                                        |
-| .tsv   | cells between tabs, below such a line  | strings    | NUL, line feed, final carriage return, tab |
-| .jsonl | a line with a JSON object              | JSON's own | NaN, infinity                              |
+| ending   | a row is                               | values     | cannot hold, so refuses to write           |
+| -------- | -------------------------------------- | ---------- | ------------------------------------------ |
+| .txt     | a line; its one column is "text"       | strings    | NUL, line feed, final carriage return      |
+| .csv     | RFC 4180, below a line of column names | strings    | NUL                                        |
+| .tsv     | cells between tabs, below such a line  | strings    | NUL, line feed, final carriage return, tab |
+| .jsonl   | a line with a JSON object              | JSON's own | NaN, infinity                              |
+| .parquet | a row of Apache Parquet (`parquet`)    | Arrow's    | columns of mixed types                     |
 
-Each may end in .gz too, and "-" is standard input or output. Text is UTF-8; a byte order mark is dropped, and
+Those of lines may end in .gz too, and "-" is standard input or output. Text is UTF-8; a byte order mark is dropped, and
 half a surrogate pair is no text. What is written is read back equal, but that .txt forgets its column's name
 and the formats of strings take None as "" and all else as its JSON (0.5, true, [1, 2]).
 
@@ -22,23 +23,23 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import re
 import stat
 import sys
 import zlib
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from distilbert.errors import DataError, OptionError, StorageError
-from distilbert.files.atomic import atomic_file
+from distilbert.errors import DataError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+BYTE_ORDER_MARK = "\ufeff"
+DELIMITERS = {"csv": ",", "tsv": "\t"}
 LONGEST = 2**24  # bytes in a line, characters in a csv field: what is longer is another kind of file
 
 
@@ -49,23 +50,29 @@ class Row:
     source: str
     line: int
     values: dict[str, Any]
+    unit: str = "line"  # what is counted: parquet has no lines but rows
+
+    @property
+    def place(self) -> str:
+        """Where the row stands, in the words of an error."""
+        return f"{self.source}, {self.unit} {self.line}"
 
     def text(self, column: str) -> str:
         """Return the text in `column`; `DataError` if there is no such column or it holds no string."""
         value = self.value(column)
         if isinstance(value, str):
             return value
-        fault = f"{self.source}, line {self.line}: column {column!r} should be text, but is {_short(value)}."
+        fault = f"{self.place}: column {column!r} should be text, but is {brief(value)}."
         raise DataError(fault, "Put text there or leave the row out.")
 
     def value(self, column: str) -> Any:
         """Return what is in `column` (a label, say); `DataError` if there is no such column or it is null."""
         if column not in self.values:
-            there = ", ".join([*map(_short, self.values)][:12]) or "none"
-            fault = f"{self.source}, line {self.line}: no column {column!r}; its columns: {there}."
+            there = ", ".join([*map(brief, self.values)][:12]) or "none"
+            fault = f"{self.place}: no column {column!r}; its columns: {there}."
             raise DataError(fault, "Name one that is there (--column).")
         if self.values[column] is None:
-            fault = f"{self.source}, line {self.line}: column {column!r} is null."
+            fault = f"{self.place}: column {column!r} is null."
             raise DataError(fault, "Fill it in or leave the row out.")
         return self.values[column]
 
@@ -86,8 +93,12 @@ def read_rows(path: str | Path, *, format: str | None = None) -> Iterator[Row]: 
     2 Funny, warm and wise. 1
     3 Dull. 0
     """
-    kind, zipped = _format_of(path, format)
+    kind, zipped = format_of(path, format)
     source = _source_of(path)
+    if kind == "parquet":
+        from distilbert.files.parquet import read_parquet
+
+        return _at_least_one(source, kind, read_parquet(Path(path)))
     return _at_least_one(source, kind, _READERS[kind](source, _lines(source, path, zipped)))
 
 
@@ -96,40 +107,21 @@ def read_column(path: str | Path, column: str = "text", *, format: str | None = 
     return (row.text(column) for row in read_rows(path, format=format))
 
 
-def write_rows(
-    path: str | Path,
-    rows: Iterable[Mapping[str, Any]],
-    columns: Sequence[str],
-    *,
-    format: str | None = None,  # noqa: A002
-) -> int:
-    """Write `columns` of each row as it comes, and return the number of rows. Other keys are left out.
+def line_count(path: str | Path, *, format: str | None = None) -> int:  # noqa: A002
+    """Count a table's lines (of parquet, its rows): how far there is to go. Raises as `read_rows` does."""
+    kind, zipped = format_of(path, format)
+    if kind == "parquet":
+        from distilbert.files.parquet import count_rows
 
-    A file stands under its name when it is whole; "-", pipes and devices get each row at once. Raises
-    `OptionError` for columns that the format cannot hold, `DataError` for such a value or a row that lacks a
-    column, `StorageError` where the file cannot be written.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "answers.jsonl"
-    >>> write_rows(path, [{"text": "Dull.", "label": "NEGATIVE", "score": 0.75}], ["label", "score"])
-    1
-    >>> print(path.read_text(), end="")
-    {"label": "NEGATIVE", "score": 0.75}
-    """
-    kind, zipped = _format_of(path, format)
-    _refuse_unfit_columns(kind, columns)
-    count = 0
-    with _sink(path, zipped) as put:
-        if kind in _DELIMITERS:
-            put(_joined(kind, columns, columns))
-        for count, row in enumerate(rows, 1):
-            put(_joined(kind, columns, _cells(kind, count, row, columns)))
-    return count
+        return count_rows(Path(path))
+    return sum(1 for _ in _lines(str(path), path, zipped))
 
 
-def _format_of(path: str | Path, given: str | None) -> tuple[str, bool]:
+def format_of(path: str | Path, given: str | None = None) -> tuple[str, bool]:
     """Return the format and whether it is gzipped."""
     name = Path(path).name.lower()
+    if name.endswith(".parquet") and given is None:
+        return "parquet", False
     ending = Path(name.removesuffix(".gz")).suffix[1:]
     kind = given or ("txt" if str(path) == "-" else ending)
     if kind in _READERS:
@@ -137,7 +129,7 @@ def _format_of(path: str | Path, given: str | None) -> tuple[str, bool]:
     known = ", ".join(_READERS)
     if given:
         raise OptionError(f"format is one of {known}, not {given!r}.", "Leave it out to go by the ending.")
-    fault = f"{path}: a table ends in .{', .'.join(_READERS)}, or in one of these and .gz."
+    fault = f"{path}: a table ends in .{', .'.join(_READERS)}, one of these and .gz, or .parquet."
     raise DataError(fault, "Rename it so that it ends in what it is.")
 
 
@@ -162,7 +154,7 @@ def _unreadable(source: str, error: OSError | ValueError) -> DataError:
 def _at_least_one(source: str, kind: str, rows: Iterator[Row]) -> Iterator[Row]:
     first = next(rows, None)
     if first is None:
-        header = " below a line of column names" if kind in _DELIMITERS else ""
+        header = " below a line of column names" if kind in DELIMITERS else ""
         raise DataError(f"{source} has no rows; {kind} needs at least one{header}.", "Give a file with rows.")
     yield first
     yield from rows
@@ -205,47 +197,7 @@ def _decoded(source: str, number: int, line: bytes) -> str:
     except UnicodeDecodeError as error:
         place = f"at byte {error.start + 1} (0x{line[error.start]:02x})"
         raise DataError(f"{source}, line {number}: not UTF-8 {place}.", advice) from error
-    return text.removeprefix("\ufeff") if number == 1 else text
-
-
-@contextmanager
-def _sink(path: str | Path, zipped: bool) -> Iterator[Callable[[str], None]]:
-    """Yield a function that writes one line."""
-    target = Path(path)
-    try:
-        if str(path) == "-":
-            sys.stdout.flush()
-            yield _put(sys.stdout.buffer, live=True)
-        elif target.exists() and not target.is_file():  # a pipe or device; a folder will not open
-            with target.open("wb") as stream:
-                yield _put(stream, live=True)
-        else:
-            with atomic_file(target) as beside, beside.open("wb") as stream, _zipped(stream, zipped) as out:
-                yield _put(out, live=False)
-    except BrokenPipeError:  # whoever reads has enough: the command line ends quietly
-        raise
-    except OSError as error:
-        name = "standard output" if str(path) == "-" else path
-        fault = f"{name} cannot be written: {error.strerror or error}."
-        raise StorageError(fault, "Choose another place.") from error
-
-
-def _zipped(stream: BinaryIO, zipped: bool) -> AbstractContextManager[BinaryIO | gzip.GzipFile]:
-    # no name and no time inside: the same rows give the same bytes
-    return gzip.GzipFile("", "wb", 6, stream, mtime=0) if zipped else nullcontext(stream)
-
-
-def _put(stream: BinaryIO | gzip.GzipFile, *, live: bool) -> Callable[[str], None]:
-    mark = "\ufeff"  # a table that begins with one is written with a second, since readers drop the first
-
-    def put(line: str) -> None:
-        nonlocal mark
-        stream.write(f"{mark if line.startswith(mark) else ''}{line}\n".encode())
-        mark = ""
-        if live:
-            stream.flush()
-
-    return put
+    return text.removeprefix(BYTE_ORDER_MARK) if number == 1 else text
 
 
 # Readers: lines to rows
@@ -295,7 +247,7 @@ def _csv_records(source: str, lines: Iterator[str]) -> Iterator[tuple[int, list[
 def _below_header(source: str, records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
     _, columns = next(records, (1, []))
     if len(set(columns)) < len(columns):
-        fault = f"{source}, line 1 names column {_short(max(columns, key=columns.count))} more than once."
+        fault = f"{source}, line 1 names column {brief(max(columns, key=columns.count))} more than once."
         raise DataError(fault, "Give each column a name of its own.")
     for line, cells in records:
         if len(cells) == len(columns):
@@ -325,14 +277,14 @@ def _json_object(where: str, line: str) -> dict[str, Any]:
         raise DataError(f"{where}: {error}.", "Write one plain JSON object on each line.") from error
     if isinstance(value, dict):
         return value
-    raise DataError(f"{where}: {_short(value)} is not an object.", 'Write each row as {"text": "…"}.')
+    raise DataError(f"{where}: {brief(value)} is not an object.", 'Write each row as {"text": "…"}.')
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{_short(max(names, key=names.count))} is named more than once")
+        raise ValueError(f"{brief(max(names, key=names.count))} is named more than once")
     return values
 
 
@@ -342,59 +294,8 @@ def _refused_constant(constant: str) -> None:
 
 _READERS = {"txt": _read_txt, "csv": _read_csv, "tsv": _read_tsv, "jsonl": _read_jsonl}
 
-# Writers: rows to lines
 
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
-_UNFIT = {
-    "txt": re.compile("[\0\ud800-\udfff\n]|\r\\Z"),
-    "csv": re.compile("[\0\ud800-\udfff]"),
-    "tsv": re.compile("[\0\ud800-\udfff\n\t]|\r\\Z"),
-    "jsonl": re.compile("[\ud800-\udfff]"),
-}
-_NEEDS_QUOTES = re.compile('[,"\r\n]|^$')  # the csv module's writer forgets the carriage return (Python 3.11)
-
-
-def _refuse_unfit_columns(kind: str, columns: Sequence[str]) -> None:
-    if kind == "txt" and len(columns) != 1:
-        raise OptionError(f"txt holds one column, not {len(columns)}.", "Write csv, tsv or jsonl.")
-    unfit = any(_UNFIT[kind].search(column) for column in columns)
-    if unfit or not columns or len(set(columns)) < len(columns):
-        fault = f"{kind} cannot hold the columns {_short([*columns])}."
-        raise OptionError(fault, "Give each column a plain name of its own.")
-
-
-def _cells(kind: str, number: int, row: Mapping[str, Any], columns: Sequence[str]) -> Iterator[str]:
-    for column in columns:
-        if column not in row:
-            raise DataError(f"Row {number} has no column {column!r}.", "Give every row all the columns.")
-        try:
-            yield _cell(kind, row[column])
-        except (TypeError, ValueError, RecursionError) as error:
-            fault = f"Row {number}, column {column!r}: {kind} cannot hold {_short(row[column])} ({error})."
-            advice = "Change it." if kind == "jsonl" else "Write jsonl, which holds any text, or change it."
-            raise DataError(fault, advice) from error
-
-
-def _cell(kind: str, value: Any) -> str:
-    as_is = kind != "jsonl" and (value is None or isinstance(value, str))
-    cell: str = (value or "") if as_is else json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if unfit := _UNFIT[kind].search(cell):
-        raise ValueError(f"because of {unfit.group()!a}")
-    return cell
-
-
-def _joined(kind: str, columns: Sequence[str], cells: Iterable[str]) -> str:
-    """Return a row as one line, without its end."""
-    if kind == "jsonl":
-        names = (json.dumps(column, ensure_ascii=False) for column in columns)
-        return "{" + ", ".join(f"{name}: {cell}" for name, cell in zip(names, cells, strict=True)) + "}"
-    return _DELIMITERS.get(kind, "").join(map(_quoted, cells) if kind == "csv" else cells)
-
-
-def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if _NEEDS_QUOTES.search(cell) else cell
-
-
-def _short(value: Any) -> str:
+def brief(value: Any) -> str:
+    """Show a value of any size in an error."""
     shown = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return shown if len(shown) <= 60 else shown[:59] + "…"

@@ -21,6 +21,7 @@ from distilbert.files.atomic import atomic_folder
 from distilbert.files.checkpoint import read_checkpoint, stored_names
 from distilbert.files.config import DistilBertConfig
 from distilbert.files.hub import TOKENIZER
+from distilbert.files.reading import checked_size
 from distilbert.files.weights import SINGLE
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _read(source: Path, config: DistilBertConfig, folder: Path) -> Checkpoint:
 
 def _unpickled(source: Path) -> Any:
     try:
+        checked_size(source)
         return torch.load(source, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{source} cannot be read: {error.strerror}.", "Check the name.") from error

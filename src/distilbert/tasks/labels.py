@@ -31,7 +31,7 @@ def _label_id(row: Row, column: str, ids: dict[str, int], config: DistilBertConf
     value = str(row.value(column))
     if value not in ids:
         raise DataError(
-            f"{row.source}, line {row.line}: the model has no label {value!r}; it knows {', '.join(config.labels)} "
+            f"{row.place}: the model has no label {value!r}; it knows {', '.join(config.labels)} "
             f"or 0 to {config.num_labels - 1}.",
             "Name the column that holds the labels with --label-column, or rename the label.",
         )
