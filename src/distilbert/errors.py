@@ -78,7 +78,3 @@ class StorageError(DistilBertError):
 
 class TruncationWarning(UserWarning):
     """A text was longer than the model reads, and its end was left out."""
-
-
-class NewHeadWarning(UserWarning):
-    """A model was loaded with a head that its checkpoint does not have: it is random, and has yet to be trained."""

@@ -115,9 +115,7 @@ def test_the_card_says_how_to_run_it_and_that_runs(
 
 def test_there_is_a_graph_for_every_head_but_choosing(tmp_path: Path) -> None:
     assert ALL_TASKS.keys() - HEADS.keys() == {"multiple-choice"}
-    source = tiny_checkpoint(
-        tmp_path / "model", labels=("one",), architectures=("DistilBertForMultipleChoice",)
-    )
+    source = tiny_checkpoint(tmp_path / "model", head="multiple-choice")
     with pytest.raises(CheckpointError, match="is a model for multiple-choice, for which there is no graph"):
         compile_checkpoint(source, tmp_path / "bundle")
     assert distilbert.DistilBertModel.from_pretrained(source).engine.output_names == ("last_hidden_state",)

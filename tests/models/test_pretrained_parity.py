@@ -16,7 +16,6 @@ from distilbert import DistilBertTokenizer, models
 from distilbert.errors import (
     CheckpointError,
     ConfigError,
-    NewHeadWarning,
     OptionError,
     StorageError,
 )
@@ -121,7 +120,7 @@ def test_a_head_that_the_checkpoint_lacks_is_new_and_named_in_one_warning(
 
     folder = tiny_checkpoint(tmp_path / "had", model_type=family, head=had)
     kind = models.model_class(family, asked)
-    with pytest.warns(NewHeadWarning) as caught:
+    with pytest.warns(models.NewHeadWarning) as caught:
         model = kind.from_pretrained(folder)
     [warning] = caught
     assert warning.filename == __file__
@@ -141,14 +140,16 @@ def test_a_language_model_saved_for_pretraining_hands_on_its_pooler(tmp_path: Pa
 
     reference = theirs("BertForPreTraining")
     reference.save_pretrained(tmp_path)
-    with pytest.warns(NewHeadWarning, match=r": classifier.weight, classifier.bias are new"):
+    with pytest.warns(models.NewHeadWarning, match=r": classifier.weight, classifier.bias are new"):
         model = models.BertForSequenceClassification.from_pretrained(tmp_path)
     torch.testing.assert_close(model.bert.pooler.weight, reference.bert.pooler.dense.weight)
 
 
 def test_other_labels_make_a_new_projection_and_keep_the_rest(tiny_classifier: Path) -> None:
     kind = models.DistilBertForSequenceClassification
-    with pytest.warns(NewHeadWarning, match=r": classifier.weight, classifier.bias are new and random"):
+    with pytest.warns(
+        models.NewHeadWarning, match=r": classifier.weight, classifier.bias are new and random"
+    ):
         model = kind.from_pretrained(tiny_classifier, id2label={0: "no", 1: "so so", 2: "yes"})
     assert model.config.labels == ("no", "so so", "yes")
     assert model.config.label2id == {"no": 0, "so so": 1, "yes": 2}

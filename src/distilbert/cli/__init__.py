@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from distilbert.errors import DistilBertError, NewHeadWarning, TruncationWarning
+from distilbert.errors import DistilBertError
 
 COMMANDS = {
     "classify": "label texts",
@@ -93,5 +93,5 @@ def _fail(message: str, code: int) -> int:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
-    if issubclass(category, TruncationWarning | NewHeadWarning):
+    if category.__module__.startswith("distilbert."):
         click.echo(f"note: {message}", err=True)

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from distilbert.errors import CheckpointError, ConfigError, NewHeadWarning, OptionError
+from distilbert.errors import CheckpointError, ConfigError, OptionError
 from distilbert.files.atomic import atomic_file, atomic_folder
 from distilbert.files.bundle import is_bundle, open_bundle
 from distilbert.files.card import write_checkpoint_card
@@ -57,6 +57,10 @@ def read_weights(folder: Path) -> Checkpoint:
     from distilbert.graph.reading import read_graph
 
     return read_graph(open_bundle(folder).graph, config)
+
+
+class NewHeadWarning(UserWarning):
+    """A model was loaded with a head that its checkpoint does not have: it is random, and has yet to be trained."""
 
 
 class PretrainedModel(nn.Module):
