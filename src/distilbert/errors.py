@@ -68,6 +68,10 @@ class EngineError(DistilBertError):
     """An engine that is not installed, or a graph that it cannot load or run."""
 
 
+class NotInstalledError(DistilBertError, ImportError):
+    """A part of the package whose libraries are an extra, and are not there."""
+
+
 class StorageError(DistilBertError):
     """A file or folder that cannot be written: read-only, full, or already there."""
 

@@ -1,4 +1,4 @@
-"""The classes people know, over an engine: NumPy in, NumPy out. They run; classes that train come later.
+"""The classes people know, over an engine: NumPy in, NumPy out. They run; `distilbert.models` has those that train.
 
 tokenizer = DistilBertTokenizer.from_pretrained("distilbert-sst2")
 model = DistilBertForSequenceClassification.from_pretrained("distilbert-sst2")
@@ -185,7 +185,7 @@ class _RunModel(Generic[Output]):
         name = type(self).__name__
         raise OptionError(
             f"distilbert.{name} runs without PyTorch and has no {what}.",
-            f"Training comes with distilbert.models.{name}, in a later release.",
+            f"distilbert.models.{name} trains: pip install 'distilbert[train]'.",
         )
 
 

@@ -202,7 +202,7 @@ CHECKPOINTS = [
         MODEL,
         1,
         "pytorch_model.bin but no model.safetensors",
-        "save_pretrained",
+        "distilbert convert pytorch_model.bin --out FOLDER",
     ),
     case(
         "a missing tensor",

@@ -76,6 +76,8 @@ def test_every_head_s_task_and_parameters_are_those_of_its_tensors(
     folder = tiny_checkpoint(here / "model", head=head, model_type=model_type, labels=("A", "B", "C"))
     described = told(distilbert, "model")
     arrays = read_checkpoint(folder, DistilBertConfig.from_folder(folder)).arrays
+    if head == "none":  # an encoder's pooler takes part in nothing
+        arrays = {name: array for name, array in arrays.items() if not name.startswith("pooler.")}
     assert described["kind"] == "checkpoint"
     assert described["task"] == TASKS[head]
     assert described["parameters"] == sum(array.size for array in arrays.values())

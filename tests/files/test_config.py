@@ -381,3 +381,17 @@ def test_what_a_config_gives_out_cannot_change_it():
     config = DistilBertConfig.from_dict(DISTILBERT | {"task_specific_params": {"a": [1]}})
     config.to_dict()["task_specific_params"]["a"].append(2)
     assert config.to_dict()["task_specific_params"] == {"a": [1]}
+
+
+def test_the_type_of_the_weights_is_told_under_the_name_that_transformers_reads_now():
+    config = DistilBertConfig.from_dict({**DISTILBERT, "torch_dtype": "float16", "mine": 1})
+    saved = config.saved_as("float32").to_dict()
+    assert saved["dtype"] == "float32"
+    assert "torch_dtype" not in saved
+    assert {**saved, "torch_dtype": "float16"} == {**config.to_dict(), "dtype": "float32"}
+
+
+@pytest.mark.parametrize(("told", "ties"), [({}, True), (True, True), (False, False)])
+def test_words_are_tied_unless_the_config_denies_it(told, ties):
+    extra = {"tie_word_embeddings": told} if told != {} else {}
+    assert DistilBertConfig.from_dict({**DISTILBERT, **extra}).ties_words is ties

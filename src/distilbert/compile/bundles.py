@@ -43,6 +43,7 @@ def compile_checkpoint(
     (int8 strays too far) or `StorageError` (`out` is there already or cannot be written), and leaves nothing behind.
     """
     from distilbert.graph.encoder import build_graph
+    from distilbert.graph.heads import HEADS
     from distilbert.graph.weights import FloatWeights
 
     with atomic_folder(out) as folder:
@@ -50,6 +51,11 @@ def compile_checkpoint(
         checkpoint = read_checkpoint(source, config)
         if not head:
             checkpoint = replace(checkpoint, head="none")
+        if checkpoint.head not in HEADS:
+            raise CheckpointError(
+                f"{source} is a model for {TASKS[checkpoint.head]}, for which there is no graph.",
+                "Run it with its class in distilbert.models, or compile a model with another head.",
+            )
         tokenizer = DistilBertTokenizer.from_folder(source)
         _check_vocabulary(source, tokenizer, config)
         say(f"{config.n_layers} layers of {config.dim}: building the float32 graph")
