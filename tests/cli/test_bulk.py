@@ -88,7 +88,7 @@ def test_interrupted_it_says_what_is_safe(
     )
     outcome = distilbert(*line)
     assert outcome.code == 1
-    assert "a.csv.partial already holds" in complaint(outcome.err)
+    assert "a.csv.partial and a.csv.partial.jsonl hold 1,024 rows" in complaint(outcome.err)
 
 
 CHANGED = {
@@ -148,14 +148,38 @@ def test_resume_with_nothing_to_go_on_from_starts(
     assert (outcome.code, outcome.err) == (0, "a.csv: 3,172 texts labelled\n")
 
 
-def test_a_row_that_cannot_be_read_leaves_what_was_done_before_it(
+def test_a_row_that_cannot_be_read_is_told_before_the_work(
     distilbert: Command, here: Path, tiny_fp32: Path
 ) -> None:
-    (here / "a.jsonl").write_text('{"text": "fine"}\n' * WINDOW + '{"text": 5}\n')
+    (here / "a.jsonl").write_text('{"text": "fine"}\n' * 2 * WINDOW + '{"text": 5}\n')
     outcome = distilbert("classify", "--model", tiny_fp32, "--file", "a.jsonl", "--out", "b.csv")
     assert outcome.code == 1
-    assert outcome.err.startswith(f"note: {WINDOW:,} texts are safe")
-    assert f"a.jsonl, line {WINDOW + 1}: column 'text' should be text" in complaint(outcome.err)
+    assert outcome.err.startswith(f"error: a.jsonl, line {2 * WINDOW + 1}: column 'text' should be text")
+    assert names(here) == {"a.jsonl"}
+
+
+def test_texts_that_out_cannot_hold_leave_nothing_in_the_way(
+    distilbert: Command, here: Path, tiny_fp32: Path
+) -> None:
+    (here / "a.jsonl").write_text('{"text": "fine"}\n' * WINDOW + '{"text": "a\\tb"}\n')
+    line = ["classify", "--model", tiny_fp32, "--file", "a.jsonl", "--out"]
+    outcome = distilbert(*line, "b.tsv")
+    assert outcome.code == 1
+    assert "tsv cannot hold 'a\\tb'" in complaint(outcome.err)
+    assert "--resume" not in outcome.err
+    assert names(here) == {"a.jsonl"}
+
+
+@pytest.mark.parametrize("file", ["a.csv.partial", "a.csv.partial.jsonl"])
+def test_an_input_with_the_name_of_what_is_under_way_is_kept(
+    file: str, distilbert: Command, here: Path, tiny_fp32: Path
+) -> None:
+    (here / file).write_text('{"text": "great"}\n')
+    line = ["classify", "--model", tiny_fp32, "--file", file, "--format", "jsonl", "--out", "a.csv"]
+    outcome = distilbert(*line)
+    assert outcome.code == 1
+    assert "are not what an interrupted run leaves" in complaint(outcome.err)
+    assert {path.name: path.read_text() for path in here.iterdir()} == {file: '{"text": "great"}\n'}
 
 
 def test_parquet_goes_in_and_out(distilbert: Command, here: Path, tiny_fp32: Path) -> None:

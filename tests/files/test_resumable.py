@@ -109,14 +109,15 @@ def _killed_at(path: Path, call: str, calls: int, when: str) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
 
 
-def test_what_is_left_is_not_written_over_by_the_same_call_without_resume(tmp_path: Path) -> None:
+@pytest.mark.parametrize("input", ["abc", "xyz"])
+def test_what_is_left_is_never_written_over_without_resume(tmp_path: Path, input: str) -> None:  # noqa: A002
     path = tmp_path / "t.csv"
-    left_by_a_kill(path, 2)
+    left_by_a_kill(path, 2, input=input)
     with pytest.raises(
-        StorageError, match=r"t\.csv\.partial already holds 6 rows of just this table\.\nAdd --resume"
+        StorageError, match=r"t\.csv\.partial and .* hold 6 rows of an interrupted run\.\nAdd --resume"
     ):
         write(path, resume=False)
-    write(path, resume=True)
+    write(path, resume=True, input=input)
     assert len(list(read_rows(path))) == len(ROWS)
 
 
@@ -129,8 +130,6 @@ def test_what_was_made_from_something_else_is_refused_and_kept(tmp_path: Path) -
     assert (partial(path).read_bytes(), journal(path).read_bytes()) == before
     with pytest.raises(OptionError, match="another --top-k: None, now 3"):
         write(path, resume=True, **{"input": "xyz", "--top-k": 3})
-    write(path, resume=False)
-    assert len(list(read_rows(path))) == len(ROWS)
 
 
 def test_nothing_safe_leaves_nothing(tmp_path: Path) -> None:
@@ -139,32 +138,78 @@ def test_nothing_safe_leaves_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
+@pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda path: partial(path).unlink(),
         lambda path: os.truncate(partial(path), 3),
         lambda path: journal(path).unlink(),
         lambda path: journal(path).write_bytes(b"\0" * 99),
-        lambda path: journal(path).write_text("[]\n{}\n"),
-        lambda path: journal(path).write_text('{"rows": 3}\n'),
+        lambda path: journal(path).write_text('{"a": 1}\n{"rows": 1, "bytes": 1}\n'),
+        lambda path: journal(path).write_text("[" * 100_000 + "\n"),
     ],
-    ids=[
-        "no table",
-        "a table cut short",
-        "no journal",
-        "a journal of zeros",
-        "a strange one",
-        "only its start",
-    ],
+    ids=["a table cut short", "no journal", "a journal of zeros", "somebody's own lines", "deep JSON"],
 )
-def test_a_damaged_rest_is_begun_again(tmp_path: Path, damage: Any) -> None:
+def test_what_no_run_of_ours_left_is_not_touched(tmp_path: Path, damage: Any, resume: bool) -> None:
     path = tmp_path / "t.csv"
     left_by_a_kill(path, 2)
     damage(path)
-    write(path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(StorageError, match="are not what an interrupted run leaves"):
+        write(path, resume=resume)
+    kept = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert kept == before
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        lambda path: partial(path).unlink(),
+        lambda path: os.truncate(journal(path), 5),
+        lambda path: os.truncate(journal(path), 0),
+        lambda path: journal(path).write_text('{"made_from": {}}\n{"rows": Infinity, "bytes": 1}\n'),
+    ],
+    ids=["only the journal of a finished run", "half a first line", "no first line", "no number of rows"],
+)
+def test_what_holds_no_rows_is_begun_again(tmp_path: Path, nothing: Any) -> None:
+    path = tmp_path / "t.csv"
+    left_by_a_kill(path, 2)
+    os.truncate(partial(path), 0)
+    nothing(path)
+    write(path, resume=False)
     assert [row.values["text"] for row in read_rows(path)] == [row["text"] for row in ROWS]
     assert names(tmp_path) == {"t.csv"}
+
+
+def test_what_the_input_is_at_fault_for_is_removed(tmp_path: Path) -> None:
+    def fail() -> None:
+        with resumable_table(tmp_path / "t.tsv", ["text", "score"], {}, resume=False) as table:
+            table.append([{"text": "a", "score": 1}])
+            table.append([{"text": "a\tb", "score": 1}])
+
+    with pytest.raises(DataError):
+        fail()
+    assert names(tmp_path) == set()
+
+
+def test_a_link_is_followed_where_it_is_the_table_s_and_refused_where_it_lies_in_wait(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "t.csv").symlink_to(tmp_path / "real" / "mine.csv")
+    write(tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").is_symlink()
+    assert len(list(read_rows(tmp_path / "real" / "mine.csv"))) == len(ROWS)
+    (tmp_path / "precious").write_text("precious")
+    partial(tmp_path / "u.csv").symlink_to(tmp_path / "precious")
+    with pytest.raises(StorageError, match="cannot be written"):
+        write(tmp_path / "u.csv")
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_journal_that_cannot_be_opened_leaves_nothing_new(tmp_path: Path) -> None:
+    journal(tmp_path / "t.csv").mkdir()
+    with pytest.raises(StorageError, match="cannot be written"):
+        write(tmp_path / "t.csv")
+    assert names(tmp_path) == {"t.csv.partial.jsonl"}
 
 
 def test_two_processes_at_one_table_are_kept_apart(tmp_path: Path) -> None:

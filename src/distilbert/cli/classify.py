@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.metadata import version
 from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from distilbert import __version__
 from distilbert.cli import options
-from distilbert.cli.bulk import answer_in_windows
+from distilbert.cli.bulk import answer_in_windows, count_readable
 from distilbert.cli.terminal import counted_texts, printable
 from distilbert.errors import OptionError
 
@@ -73,7 +75,7 @@ def command(
     from distilbert.files.cache import sha256
     from distilbert.files.resumable import resumable_table
     from distilbert.files.table_writer import write_rows
-    from distilbert.files.tables import line_count, read_rows
+    from distilbert.files.tables import read_rows
     from distilbert.pipelines import load_model, pipeline
 
     _refuse_misuse(texts, file, pair_column, out, as_json)
@@ -81,8 +83,7 @@ def command(
     if resume and at_once:
         raise OptionError(*at_once)
     text_of = partial(options.text_of, column=column, pair_column=pair_column)
-    table = read_rows(file, format=format) if file else None
-    rows = ({"text": text} for text in texts) if table is None else map(text_of, table)
+    rows = map(text_of, read_rows(file, format=format)) if file else ({"text": text} for text in texts)
     loaded = load_model("text-classification", model, revision, threads)
     classify = pipeline("text-classification", loaded, long=long)
     if not out:
@@ -93,12 +94,14 @@ def command(
             _print(_flat(answers), min(top_k or 1, classify.config.num_labels))
         return
     columns = _columns(classify.config.num_labels, top_k, pair_column)
-    if at_once or not (file and table):
+    if at_once or not file:
         count = write_rows(out, _flat(_counted(_answers(classify, rows, top_k))), columns)
     else:
         made_from = {
             "input": sha256(Path(file)),
             "model": manifest_sha256(loaded.folder),
+            "distilbert": __version__,
+            "onnxruntime": version("onnxruntime"),
             "--format": format,
             "--column": column,
             "--pair-column": pair_column,
@@ -106,11 +109,12 @@ def command(
             "--long": long,
         }
         with resumable_table(Path(out), columns, made_from, resume=resume) as answered:
-            count = answer_in_windows(
-                table,
+            count = count_readable(rows)
+            answer_in_windows(
+                read_rows(file, format=format),
+                count,
                 lambda window: _flat(_answers(classify, [text_of(row) for row in window], top_k)),
                 answered,
-                partial(line_count, file, format=format),
             )
     click.echo(f"{out}: {count:,} {'text' if count == 1 else 'texts'} labelled", err=True)
 
