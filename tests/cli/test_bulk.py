@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import re
 import signal
@@ -180,6 +181,50 @@ def test_an_input_with_the_name_of_what_is_under_way_is_kept(
     assert outcome.code == 1
     assert "are not what an interrupted run leaves" in complaint(outcome.err)
     assert {path.name: path.read_text() for path in here.iterdir()} == {file: '{"text": "great"}\n'}
+
+
+@pytest.mark.parametrize("target", ["--json", "a.csv", "a.parquet"])
+def test_kept_columns_join_the_answers_to_their_rows(
+    target: str, distilbert: Command, here: Path, tiny_fp32: Path
+) -> None:
+    (here / "a.csv.gz").write_bytes(gzip.compress(b"id,review,stars\n7,great,5\n8,boring,\n"))
+    line = ["classify", "--model", tiny_fp32, "--file", "a.csv.gz", "--column", "review"]
+    line += ["--keep", "id", "--keep", "stars"]
+    if target == "--json":
+        rows = distilbert(*line, "--json").objects()
+    else:
+        assert distilbert(*line, "--out", target).code == 0
+        rows = [row.values for row in read_rows(here / target)]
+    assert [list(row) for row in rows] == [["id", "stars", "text", "label", "score"]] * 2
+    assert [(row["id"], row["stars"], row["text"]) for row in rows] == [
+        ("7", "5", "great"),
+        ("8", "", "boring"),
+    ]
+
+
+KEEP = {
+    "a column that is not there": (["--file", "many.txt", "--keep", "id"], 1, "no column 'id'"),
+    "a name that answers have": (
+        ["--file", "many.txt", "--keep", "label"],
+        2,
+        "--keep label: the answers have",
+    ),
+    "one column twice": (
+        ["--file", "many.txt", "--keep", "id", "--keep", "id"],
+        2,
+        "--keep id: the answers have",
+    ),
+    "no file": (["great", "--keep", "id"], 2, "--keep names a column of --file"),
+}
+
+
+@pytest.mark.parametrize(("options", "code", "says"), KEEP.values(), ids=KEEP)
+def test_what_cannot_be_kept_is_told(
+    options: list[str], code: int, says: str, distilbert: Command, many: Path, tiny_fp32: Path
+) -> None:
+    outcome = distilbert("classify", "--model", tiny_fp32, *options, "--json")
+    assert outcome.code == code
+    assert says in complaint(outcome.err)
 
 
 def test_parquet_goes_in_and_out(distilbert: Command, here: Path, tiny_fp32: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from importlib.metadata import version
 from itertools import tee
@@ -17,9 +18,12 @@ from distilbert.cli.terminal import counted_texts, printable
 from distilbert.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from distilbert.files.tables import Row
     from distilbert.tasks.classification import TextClassificationPipeline
+
+_ANSWERS = re.compile(r"text|text_pair|answers|(label|score)(_\d+)?")  # columns that answers have
 
 
 @click.command(
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 Examples:
   distilbert classify "A warm and funny film." "Dull."
   distilbert classify --file reviews.csv --column review --out answers.csv
-  distilbert classify --file reviews.csv --column review --out answers.csv --resume
+  distilbert classify --file reviews.csv --column review --keep id --out answers.csv --resume
   zcat reviews.csv.gz | distilbert classify --file - --format csv --column review --json"""
 )
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
@@ -43,6 +47,9 @@ Examples:
 )
 @options.column
 @options.pair_column
+@click.option(
+    "--keep", multiple=True, metavar="COLUMN", help="Repeat this column of --file in --out and --json."
+)
 @click.option("--out", metavar="FILE", help="Write the texts with their labels to such a file.")
 @click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted.")
 @click.option("--top-k", type=click.IntRange(1), help="So many labels a text, best first.")
@@ -57,6 +64,7 @@ def command(
     format: str | None,  # noqa: A002
     column: str,
     pair_column: str | None,
+    keep: tuple[str, ...],
     out: str | None,
     resume: bool,
     top_k: int | None,
@@ -78,22 +86,22 @@ def command(
     from distilbert.files.tables import read_rows
     from distilbert.pipelines import load_model, pipeline
 
-    _refuse_misuse(texts, file, pair_column, out, as_json)
+    _refuse_misuse(texts, file, pair_column, keep, out, as_json)
     at_once = _why_at_once(file, out)
     if resume and at_once:
         raise OptionError(*at_once)
-    text_of = partial(options.text_of, column=column, pair_column=pair_column)
-    rows = map(text_of, read_rows(file, format=format)) if file else ({"text": text} for text in texts)
+    given = partial(_given, keep=keep, column=column, pair_column=pair_column)
+    rows = map(given, read_rows(file, format=format)) if file else ({"text": text} for text in texts)
     loaded = load_model("text-classification", model, revision, threads)
     classify = pipeline("text-classification", loaded, long=long)
     if not out:
         answers = _answers(classify, rows, top_k)
         if as_json:
-            write_rows("-", answers, _json_columns(top_k, pair_column), format="jsonl")
+            write_rows("-", answers, [*keep, *_json_columns(top_k, pair_column)], format="jsonl")
         else:
             _print(_flat(answers), min(top_k or 1, classify.config.num_labels))
         return
-    columns = _columns(classify.config.num_labels, top_k, pair_column)
+    columns = [*keep, *_columns(classify.config.num_labels, top_k, pair_column)]
     if at_once or not file:
         count = write_rows(out, _flat(_counted(_answers(classify, rows, top_k))), columns)
     else:
@@ -105,6 +113,7 @@ def command(
             "--format": format,
             "--column": column,
             "--pair-column": pair_column,
+            "--keep": list(keep),
             "--top-k": top_k,
             "--long": long,
         }
@@ -113,23 +122,33 @@ def command(
             answer_in_windows(
                 read_rows(file, format=format),
                 count,
-                lambda window: _flat(_answers(classify, [text_of(row) for row in window], top_k)),
+                lambda window: _flat(_answers(classify, [given(row) for row in window], top_k)),
                 answered,
             )
     click.echo(f"{out}: {count:,} {'text' if count == 1 else 'texts'} labelled", err=True)
 
 
 def _refuse_misuse(
-    texts: tuple[str, ...], file: str | None, pair_column: str | None, out: str | None, as_json: bool
+    texts: tuple[str, ...],
+    file: str | None,
+    pair_column: str | None,
+    keep: tuple[str, ...],
+    out: str | None,
+    as_json: bool,
 ) -> None:
     if bool(texts) == bool(file):
         raise OptionError(
             "Give texts or --file FILE, one of the two.",
             'For example: distilbert classify "A warm and funny film."',
         )
-    if pair_column and not file:
+    for option, value in (("--pair-column", pair_column), ("--keep", keep)):
+        if value and not file:
+            raise OptionError(
+                f"{option} names a column of --file, and there is no file.", "Give --file FILE."
+            )
+    if taken := [name for name in keep if keep.count(name) > 1 or _ANSWERS.fullmatch(name)]:
         raise OptionError(
-            "--pair-column names a column of --file, and there is no file.", "Give --file FILE."
+            f"--keep {taken[0]}: the answers have a column of that name already.", "Rename it in the file."
         )
     if out and file and Path(out).exists() and Path(file).exists() and Path(out).samefile(file):
         raise OptionError(f"--out {out} is the file that is read.", "Choose another name: --out answers.csv.")
@@ -157,16 +176,24 @@ def _why_at_once(file: str | None, out: str | None) -> tuple[str, str] | None:
     return None
 
 
+def _given(row: Row, keep: Sequence[str], column: str, pair_column: str | None) -> dict[str, Any]:
+    """What an answer repeats of its row: the columns to keep, empty ones too, and the text or pair."""
+    kept = {name: row.values[name] if name in row.values else row.value(name) for name in keep}
+    return kept | options.text_of(row, column, pair_column)
+
+
 def _answers(
-    classify: TextClassificationPipeline, rows: Iterable[dict[str, str]], top_k: int | None
+    classify: TextClassificationPipeline, rows: Iterable[dict[str, Any]], top_k: int | None
 ) -> Iterator[dict[str, Any]]:
-    """Each text with its answer: `label` and `score`, or with --top-k a list of them under `answers`."""
-    rows, texts = (rows, rows) if isinstance(rows, list) else tee(rows)
+    """Each row with its answer: `label` and `score`, or with --top-k a list of them under `answers`."""
+    rows, again = (rows, rows) if isinstance(rows, list) else tee(rows)
+    texts = ({key: row[key] for key in ("text", "text_pair") if key in row} for row in again)
+    inputs = [*texts] if isinstance(rows, list) else texts
     if top_k is None:
-        for row, answer in zip(rows, classify(texts), strict=True):
+        for row, answer in zip(rows, classify(inputs), strict=True):
             yield row | answer
     else:
-        for row, answer in zip(rows, classify(texts, top_k=top_k), strict=True):
+        for row, answer in zip(rows, classify(inputs, top_k=top_k), strict=True):
             yield row | {"answers": answer}
 
 
