@@ -1,0 +1,144 @@
+"""From a recipe to what the loop needs: a model, data, an objective and a way to judge."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from distilbert.errors import DataError, OptionError, TruncationWarning
+from distilbert.models.pretrained import read_weights
+from distilbert.training.data import Examples, Padding, Texts, draw_rows, hold_back, read_texts
+from distilbert.training.evaluation import evaluate_labels, evaluate_losses
+from distilbert.training.labels import knows, label_names, label_reader, targets
+from distilbert.training.masking import MaskedTexts, Vocabulary
+from distilbert.training.objectives import Labels, MaskedWords
+from distilbert.training.start import start_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from distilbert.files.config import DistilBertConfig
+    from distilbert.files.tables import Row
+    from distilbert.models.pretrained import PretrainedModel
+    from distilbert.text.tokenizer import DistilBertTokenizer
+    from distilbert.training.data import Data
+    from distilbert.training.evaluation import Evaluation, Runner
+    from distilbert.training.objectives import Objective
+    from distilbert.training.recipe import FinetuneRecipe
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a recipe asks for, read and ready. `evaluate` is None where no rows are held back."""
+
+    model: PretrainedModel
+    data: Data
+    objective: Objective
+    evaluate: Callable[[nn.Module], Evaluation] | None
+    held_back: int  # rows to judge by
+
+
+class _Table(NamedTuple):
+    """Rows as token ids, with what was read as their labels."""
+
+    texts: Texts
+    labels: list[Any]
+
+    def take(self, rows: NDArray[np.int64]) -> _Table:
+        return _Table(self.texts.take(rows), [self.labels[row] for row in rows] if self.labels else [])
+
+
+def prepare(recipe: FinetuneRecipe, folder: Path, tokenizer: DistilBertTokenizer, runner: Runner) -> Work:
+    """Read the checkpoint in `folder` and the recipe's tables.
+
+    Raises `DataError` for rows that cannot be used, `OptionError` for knobs that do not suit the model or the data,
+    and what reading the checkpoint raises.
+    """
+    checkpoint = read_weights(folder)
+    most = checkpoint.config.max_position_embeddings
+    if recipe.max_length > most:
+        raise OptionError(f"max_length is {recipe.max_length}; the model reads {most} tokens.", "Take at most that.")
+    padding = Padding(checkpoint.config.pad_token_id or 0)
+    if recipe.task == "fill-mask":
+        train, dev = _tables(recipe, tokenizer, None)
+        vocabulary = Vocabulary(checkpoint.config.vocab_size, _mask_id(tokenizer), tuple(tokenizer.all_special_ids))
+        model = start_model(checkpoint, recipe, ())
+        masked = [
+            MaskedTexts(table.texts, padding, vocabulary, recipe.mask_share, recipe.seed)
+            for table in (train, dev)
+            if table
+        ]
+        objective = MaskedWords()
+        judge = partial(evaluate_losses, runner=runner, data=masked[-1], objective=objective) if dev else None
+        return Work(model, masked[0], objective, judge, len(dev.texts) if dev else 0)
+    train, dev = _tables(recipe, tokenizer, label_reader(recipe.problem_type, recipe.label_column))
+    labels = _label_names(recipe, train, checkpoint.config)
+    examples = [
+        Examples(table.texts, {"labels": targets(table.texts, table.labels, labels, recipe.problem_type)}, padding)
+        for table in (train, dev)
+        if table
+    ]
+    model = start_model(checkpoint, recipe, labels)
+    judge = None
+    if dev:
+        judge = partial(evaluate_labels, runner=runner, examples=examples[-1], problem_type=recipe.problem_type)
+    return Work(model, examples[0], Labels(recipe.problem_type), judge, len(dev.texts) if dev else 0)
+
+
+def _tables(
+    recipe: FinetuneRecipe, tokenizer: DistilBertTokenizer, read_label: Callable[[Row], Any] | None
+) -> tuple[_Table, _Table | None]:
+    """The rows to train on, and those to judge by."""
+
+    def read(path: str) -> _Table:
+        return _Table(
+            *read_texts(path, tokenizer, recipe.column, recipe.pair_column, recipe.max_length, read_label)
+        )
+
+    train = read(recipe.train)
+    dev = read(recipe.dev) if recipe.dev else None
+    if recipe.hold_back:
+        training, judging = hold_back(train.texts, recipe.hold_back)
+        train, dev = train.take(training), train.take(judging)
+    if recipe.max_rows is not None:
+        train = train.take(draw_rows(train.texts, recipe.max_rows))
+    if train.texts.cut:
+        warnings.warn(
+            f"{recipe.train}: {train.texts.cut:,} rows are longer than {recipe.max_length} tokens, and were cut "
+            "(max_length).",
+            TruncationWarning,
+            stacklevel=2,
+        )
+    return train, dev
+
+
+def _label_names(recipe: FinetuneRecipe, train: _Table, config: DistilBertConfig) -> list[str]:
+    """The names of the logits, in order: the recipe's, else the model's own if they suit, else those of the rows."""
+    if recipe.problem_type == "regression":
+        return [recipe.label_column]
+    if recipe.labels is not None:
+        return recipe.labels
+    if "classification" in " ".join(config.architectures).lower() and knows(config.labels, train.labels):
+        return list(config.labels)
+    names = label_names(train.labels)
+    if len(names) < 2:
+        raise DataError(
+            f"{recipe.train}: column {recipe.label_column!r} holds one label only, {names[0]!r}."
+            if names
+            else f"{recipe.train}: column {recipe.label_column!r} holds no label.",
+            "There is nothing to learn from that; give rows of two labels at least.",
+        )
+    return names
+
+
+def _mask_id(tokenizer: DistilBertTokenizer) -> int:
+    if tokenizer.mask_token_id is None:
+        raise OptionError("The model's tokenizer has no mask token.", "fill-mask needs one that has.")
+    return tokenizer.mask_token_id
