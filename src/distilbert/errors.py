@@ -66,9 +66,17 @@ class EngineError(DistilBertError):
     """An engine that is not installed, or a graph that it cannot load or run."""
 
 
+class NotInstalledError(DistilBertError, ImportError):
+    """A part of the package whose libraries are an extra, and are not there."""
+
+
 class StorageError(DistilBertError):
     """A file or folder that cannot be written: read-only, full, or already there."""
 
 
 class TruncationWarning(UserWarning):
     """A text was longer than the model reads, and its end was left out."""
+
+
+class NewHeadWarning(UserWarning):
+    """A model was loaded with a head that its checkpoint does not have: it is random, and has yet to be trained."""

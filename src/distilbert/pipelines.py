@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
 from distilbert.errors import OptionError
@@ -20,18 +20,39 @@ from distilbert.tasks.fill_mask import FillMaskPipeline
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from distilbert.engines.base import Engine
     from distilbert.tasks.base import TextPipeline
 
 
 Name = str | os.PathLike[str]
-Model = DistilBertForSequenceClassification | DistilBertModel | DistilBertForMaskedLM
+RunModel = DistilBertForSequenceClassification | DistilBertModel | DistilBertForMaskedLM
+
+
+class Model(Protocol):
+    """A loaded model: of `distilbert.runtime`, or of `distilbert.models`, which this room never imports."""
+
+    config: DistilBertConfig
+
+    @property
+    def task(self) -> str:
+        """What it is for."""
+
+    @property
+    def engine(self) -> Engine:
+        """What computes."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its tokenizer lies, if it came from somewhere."""
 
 
 class Task(NamedTuple):
     """What answers, the class of a loaded model, and the model that the package ships for it."""
 
     pipeline: type[TextPipeline[Any]]
-    model: type[Model]
+    model: type[RunModel]
     default: str | None = None
 
 
@@ -81,10 +102,10 @@ def pipeline(
 
     `task`: "text-classification" (or "sentiment-analysis"), "feature-extraction" or "fill-mask"; may be left out
     where a model is named. `model`: an embedded model's name, a folder (checkpoint or bundle), a model on the hub,
-    or a loaded model that runs; without one, the model that the package ships for the task, if it does. Of a
-    checkpoint with any head, feature extraction takes the encoder. `tokenizer`: by default the model's own.
-    `revision`: a branch, tag or commit of a `model` on the hub. `threads`: batches computed at the same time, by
-    default as many as there are processors. `options` are the defaults of each call, such as `top_k`.
+    or a loaded model, of `distilbert` or of `distilbert.models`; without one, the model that the package ships for
+    the task, if it does. Of a checkpoint with any head, feature extraction takes the encoder. `tokenizer`: by default
+    the model's own. `revision`: a branch, tag or commit of a `model` on the hub. `threads`: batches computed at the
+    same time, by default as many as there are processors. `options` are the defaults of each call, such as `top_k`.
 
     >>> pipeline("sentiment-analysis")("I love learning about DistilBERT!")[0]["label"]
     'POSITIVE'
@@ -92,16 +113,19 @@ def pipeline(
     Raises `OptionError` for an unknown task and whatever loading the model raises.
     """
     if device not in (None, -1, "cpu"):
-        raise OptionError(f"device must be 'cpu', not {device!r}.", "distilbert runs on the processor.")
+        raise OptionError(
+            f"device must be 'cpu', not {device!r}.",
+            "distilbert runs on the processor; a model of distilbert.models runs where it was moved to.",
+        )
     task = _task(task, model)
     if model is None:
         model = _default_model(task)
     if isinstance(model, str | os.PathLike):
-        loaded = load_model(task, model, revision, threads)
+        loaded: Model = load_model(task, model, revision, threads)
     elif revision is not None or threads is not None:
         given = f"revision is {revision!r}" if revision is not None else f"threads is {threads!r}"
         raise OptionError(f"{given}, but the model is loaded already.", "Give it to from_pretrained.")
-    elif isinstance(model, TASKS[task].model):
+    elif getattr(model, "task", None) == task:
         loaded = model
     else:
         raise OptionError(
@@ -112,7 +136,7 @@ def pipeline(
     return TASKS[loaded.task].pipeline(own, loaded.engine, loaded.config, **options)
 
 
-def load_model(task: str, name: Name, revision: str | None = None, threads: int | None = None) -> Model:
+def load_model(task: str, name: Name, revision: str | None = None, threads: int | None = None) -> RunModel:
     """Load a model for `task`, or for the task that its files name where `task` is "". Raises as `pipeline` does."""
     bundle = find_bundle(name, head=TASKS[task].model.head if task else True, revision=revision)
     found = bundle.manifest.task
@@ -143,8 +167,8 @@ def _task(task: str | None, model: object) -> str:
     if task is None and isinstance(model, str | os.PathLike):
         return ""
     if task is None and model is not None:
-        known = (name for name, row in TASKS.items() if isinstance(model, row.model))
-        return next(known, "text-classification")
+        own = getattr(model, "task", None)
+        return own if own in TASKS else "text-classification"
     found = ALIASES.get(str(task), task)
     if found not in TASKS:
         raise OptionError(

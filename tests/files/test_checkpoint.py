@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny import save_checkpoint, save_tensors, tiny_arrays, tiny_checkpoint, tiny_config, write_safetensors
 
 from distilbert.errors import CheckpointError
-from distilbert.files.checkpoint import fold_token_types, read_checkpoint, sinusoidal_positions
+from distilbert.files.checkpoint import fold_token_types, read_checkpoint, sinusoidal_positions, stored_names
 from distilbert.files.config import DistilBertConfig
 
 BERT_NAMES = {
@@ -126,7 +126,8 @@ def test_every_head_is_read_under_the_same_names_in_both_families(tmp_path, mode
     checkpoint = read(tiny_checkpoint(tmp_path, model_type=model_type, head=head, **settings))
     assert checkpoint.head == head
     own = {name for name in checkpoint.arrays if not name.startswith(("embeddings.", "transformer."))}
-    assert {name.rsplit(".", 1)[0] for name in own} == HEADS[head]
+    spare = {"pooler"} if (model_type, head) == ("bert", "none") else set()  # as BERT's encoders are saved
+    assert {name.rsplit(".", 1)[0] for name in own} == HEADS[head] | spare
     assert len(checkpoint.arrays) - len(own) == 4 + 2 * 16 + (model_type == "bert")
 
 
@@ -326,7 +327,11 @@ def test_berts_missing_tensor_is_named_as_bert_calls_it(tmp_path):
             "DistilBertForTokenClassification",
             "holds pre_classifier.weight, but config.json's architectures says DistilBertForTokenClassification",
         ),
-        ("DistilBertForMultipleChoice", "is a model for multiple choice, which is not supported yet"),
+        ("DistilBertForMultipleChoice", "classifier.weight has shape [2, 32], but config.json says [1, 32]"),
+        (
+            "BertForNextSentencePrediction",
+            "is a model for next-sentence prediction, which is not supported yet",
+        ),
         (
             "DistilBertForQuestionAnswering",
             "holds classifier.weight, but config.json's architectures says Dis",
@@ -336,6 +341,33 @@ def test_berts_missing_tensor_is_named_as_bert_calls_it(tmp_path):
 )
 def test_a_head_that_the_config_calls_otherwise_is_refused(tmp_path, architecture, fault):
     assert fault in refused(tiny_checkpoint(tmp_path, architectures=(architecture,)))
+
+
+@pytest.mark.parametrize("model_type", ["distilbert", "bert"])
+def test_multiple_choice_is_told_by_the_config_alone(tmp_path, model_type):
+    family = {"distilbert": "DistilBert", "bert": "Bert"}[model_type]
+    names = {"model_type": model_type, "labels": ("one",)}
+    told = tiny_checkpoint(tmp_path / "a", **names, architectures=(f"{family}ForMultipleChoice",))
+    checkpoint = read(told)
+    assert checkpoint.head == "multiple-choice"
+    assert checkpoint.arrays["classifier.weight"].shape == (1, 32)
+    assert read(tiny_checkpoint(tmp_path / "b", **names, architectures=())).head == "sequence-classification"
+
+
+@pytest.mark.parametrize("model_type", ["distilbert", "bert"])
+@pytest.mark.parametrize("head", [*HEADS, "sequence-classification"])
+def test_the_names_to_save_under_are_those_it_is_read_from(tmp_path, model_type, head):
+    folder = tiny_checkpoint(tmp_path, model_type=model_type, head=head)
+    checkpoint = read(folder)
+    names = stored_names(checkpoint.config, head)
+    save_tensors(
+        folder / "model.safetensors", {names[name]: array for name, array in checkpoint.arrays.items()}
+    )
+    again = read(folder)
+    assert again.head == head
+    assert again.arrays.keys() == checkpoint.arrays.keys()
+    for name, array in again.arrays.items():
+        np.testing.assert_array_equal(array, checkpoint.arrays[name])
 
 
 @pytest.mark.parametrize("architectures", [(), ("MyOwnModel",)], ids=["none told", "one of somebody's own"])
@@ -467,7 +499,7 @@ def test_a_damaged_file_is_read_as_it_stands_or_refused(whole_file, data):
     ("file", "fault", "next_step"),
     [
         ("", "has no model.safetensors", "save_pretrained"),
-        ("pytorch_model.bin", "a pickle can hold code", "safe_serialization=True"),
+        ("pytorch_model.bin", "a pickle can hold code", "distilbert convert pytorch_model.bin"),
         (
             "model.safetensors.index.json",
             "is not an index of shards: JSONDecodeError",

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import click
 
-from distilbert.errors import DistilBertError, TruncationWarning
+from distilbert.errors import DistilBertError, NewHeadWarning, TruncationWarning
 
 COMMANDS = {
     "classify": "label texts",
     "compile": "turn a checkpoint into a bundle that runs fast",
+    "convert": "turn a pytorch_model.bin into a checkpoint without code",
     "score": "measure a model on a labelled file",
     "verify": "check a bundle's files and replay its probes",
 }
@@ -91,5 +92,5 @@ def _fail(message: str, code: int) -> int:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
-    if issubclass(category, TruncationWarning):
+    if issubclass(category, TruncationWarning | NewHeadWarning):
         click.echo(f"note: {message}", err=True)

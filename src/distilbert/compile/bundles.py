@@ -17,21 +17,13 @@ from distilbert.files.atomic import atomic_folder
 from distilbert.files.bundle import GRAPHS, Manifest, is_bundle, write_manifest
 from distilbert.files.cache import cache_folder, known_sha256
 from distilbert.files.card import write_card
-from distilbert.files.checkpoint import read_checkpoint
+from distilbert.files.checkpoint import TASKS, read_checkpoint
 from distilbert.files.config import DistilBertConfig
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-TASKS = {  # by head
-    "none": "feature-extraction",
-    "sequence-classification": "text-classification",
-    "token-classification": "token-classification",
-    "question-answering": "question-answering",
-    "masked-lm": "fill-mask",
-}
 
 
 def compile_checkpoint(
@@ -50,6 +42,7 @@ def compile_checkpoint(
     (int8 strays too far) or `StorageError` (`out` is there already or cannot be written), and leaves nothing behind.
     """
     from distilbert.graph.encoder import build_graph
+    from distilbert.graph.heads import HEADS
     from distilbert.graph.weights import FloatWeights
 
     with atomic_folder(out) as folder:
@@ -57,6 +50,11 @@ def compile_checkpoint(
         checkpoint = read_checkpoint(source, config)
         if not head:
             checkpoint = replace(checkpoint, head="none")
+        if checkpoint.head not in HEADS:
+            raise CheckpointError(
+                f"{source} is a model for {TASKS[checkpoint.head]}, for which there is no graph.",
+                "Run it with its class in distilbert.models, or compile a model with another head.",
+            )
         tokenizer = DistilBertTokenizer.from_folder(source)
         _check_vocabulary(source, tokenizer, config)
         say(f"{config.n_layers} layers of {config.dim}: building the float32 graph")

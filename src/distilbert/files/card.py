@@ -1,4 +1,4 @@
-"""The model card: what a bundle says of itself to a reader, in Markdown with the hub's front matter."""
+"""The model card: what a bundle or checkpoint says of itself to a reader, in Markdown with the hub's front matter."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 _NO_ABOUT = """Nobody has said yet what this model was trained on, where it is at home and under which licence:
 compile it with `--about FILE` to say so here."""
 
+_NO_ABOUT_CHECKPOINT = (
+    """Nobody has said yet what this model was trained on, how well it does and under which licence it is."""
+)
+
 _PIPELINE = """from distilbert import pipeline
 
 print(pipeline("{task}", model="{name}")({text}))"""
@@ -22,6 +26,11 @@ tokenizer = DistilBertTokenizer.from_pretrained("{name}")
 model = {kind}.from_pretrained("{name}")
 print(model(**tokenizer({text}, return_tensors="np")))"""
 _TEXT = '"I love learning about DistilBERT!"'
+_TRAIN = """from distilbert import DistilBertTokenizer
+from distilbert.models import {kind}
+
+tokenizer = DistilBertTokenizer.from_pretrained("{name}")
+model = {kind}.from_pretrained("{name}")"""
 _RUN = {  # by task: how, with which class, on which text
     "text-classification": (_PIPELINE, "", _TEXT),
     "feature-extraction": (_PIPELINE, "", _TEXT),
@@ -46,6 +55,22 @@ def write_card(folder: Path, name: str, config: DistilBertConfig, manifest: Mani
     (folder / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 
 
+def write_checkpoint_card(folder: Path, name: str, config: DistilBertConfig, task: str) -> None:
+    """Write `README.md` into a checkpoint's folder: what it is, what nobody has said of it, and how to load it."""
+    from distilbert.files.atomic import atomic_file
+
+    code = _TRAIN.format(kind=config.architectures[0], name=name)
+    sections = [
+        f"---\nlibrary_name: transformers\npipeline_tag: {task}\n---",
+        f"# {name}",
+        _NO_ABOUT_CHECKPOINT,
+        f"## What it is\n\n{_architecture(config, task)}",
+        f"## Load it\n\n```python\n{code}\n```\n\ntransformers' class of that name loads it too.",
+    ]
+    with atomic_file(folder / "README.md") as path:
+        path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
 def _split_front_matter(about: str) -> tuple[str, str]:
     if about.startswith("---\n") and "\n---\n" in about[4:]:
         front, body = about[4:].split("\n---\n", 1)
@@ -54,16 +79,20 @@ def _split_front_matter(about: str) -> tuple[str, str]:
 
 
 def _what(config: DistilBertConfig, manifest: Manifest) -> str:
-    has_labels = manifest.task in ("text-classification", "token-classification")
-    labels = f"\n- labels: {', '.join(config.labels)}" if has_labels else ""
     made_by = ", ".join(f"{package} {version}" for package, version in manifest.made_by.items())
     return f"""## What it is
 
-- task: {manifest.task}
-- architecture: {config.model_type}, {config.n_layers} layers of {config.dim}, {config.n_heads} heads, \
-feed-forward {config.hidden_dim}, at most {config.max_position_embeddings} tokens{labels}
+{_architecture(config, manifest.task)}
 - precision: {manifest.precision}
 - made by: {made_by}"""
+
+
+def _architecture(config: DistilBertConfig, task: str) -> str:
+    has_labels = task in ("text-classification", "token-classification")
+    labels = f"\n- labels: {', '.join(config.labels)}" if has_labels else ""
+    return f"""- task: {task}
+- architecture: {config.model_type}, {config.n_layers} layers of {config.dim}, {config.n_heads} heads, \
+feed-forward {config.hidden_dim}, at most {config.max_position_embeddings} tokens{labels}"""
 
 
 def _gate(manifest: Manifest) -> str:

@@ -19,12 +19,30 @@ from distilbert.files.config import DistilBertConfig
 from distilbert.files.weights import DTYPES, Stored, listed, read_headers, read_tensor, weights_file
 
 Float32 = npt.NDArray[np.float32]
-Head = Literal["none", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
+Head = Literal[
+    "none",
+    "sequence-classification",
+    "token-classification",
+    "question-answering",
+    "masked-lm",
+    "multiple-choice",
+]
+TASKS: Mapping[Head, str] = {
+    "none": "feature-extraction",
+    "sequence-classification": "text-classification",
+    "token-classification": "token-classification",
+    "question-answering": "question-answering",
+    "masked-lm": "fill-mask",
+    "multiple-choice": "multiple-choice",
+}
 
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
 _VOCABULARY = "embeddings.word_embeddings.weight"
 _PROJECTOR = "vocab_projector.weight"
+_PROJECTOR_BIAS = "vocab_projector.bias"
+_DECODER_BIAS = "cls.predictions.decoder.bias"  # BERT's name of the projector's bias
+_OLD_DECODER_BIAS = "cls.predictions.bias"  # its other name
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +51,8 @@ class Checkpoint:
 
     `arrays` are float32 and C-contiguous, linear weights as PyTorch keeps them: `[out, in]`. A language model
     whose `vocab_projector.weight` is the word embeddings, as is usual, has them once: under the latter's name.
+    An encoder's and a language model's BERT may have a pooler, which their graphs leave out: who trains a
+    classifier starts from it.
     """
 
     config: DistilBertConfig
@@ -57,6 +77,8 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
     _name_decoder_bias(stored)
     head = _find_head(path, config, stored)
     expected = _expected(config, head)
+    if head in _WITH_SPARE_POOLER and stored.keys() & (pooler := _pooler(config)).keys():
+        expected |= pooler
     faults = [
         *_twins(tensors, config.model_type),
         *_missing_and_left_over(stored, expected, config, head),
@@ -76,6 +98,24 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
     if _PROJECTOR in arrays and np.array_equal(arrays[_PROJECTOR], arrays[_VOCABULARY]):
         del arrays[_PROJECTOR]
     return Checkpoint(config, head, arrays)
+
+
+def tensor_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[int, ...]]:
+    """What `Checkpoint.arrays` must hold, with the shapes: {canonical name: shape}."""
+    return {spec.canonical: spec.shape for spec in _expected(config, head).values()}
+
+
+def stored_names(config: DistilBertConfig, head: Head) -> dict[str, str]:
+    """{canonical name: the name in a file}, as transformers saves a model with this head."""
+    expected = _expected(config, head) | (_pooler(config) if head in _WITH_SPARE_POOLER else {})
+    prefix = "" if head == "none" else f"{config.model_type}."
+    names = {
+        spec.canonical: f"{prefix if bare.startswith(_ENCODER) else ''}{bare}"
+        for bare, spec in expected.items()
+    }
+    if names.get(_PROJECTOR_BIAS) == _DECODER_BIAS and config.ties_words:
+        names[_PROJECTOR_BIAS] = _OLD_DECODER_BIAS
+    return names
 
 
 def fold_token_types(arrays: Mapping[str, Float32]) -> dict[str, Float32]:
@@ -121,7 +161,8 @@ class _Tensor(NamedTuple):
     axes: tuple[str, ...]
 
 
-_FIXED_AXES = {"start_and_end": 2}
+_FIXED_AXES = {"start_and_end": 2, "choice": 1}
+_ENCODER = ("embeddings.", "transformer.", "encoder.", "pooler.")  # how bare names outside the heads begin
 _LAYER = "transformer.layer.{}."
 _BERT_LAYER = "encoder.layer.{}."
 _WORDS = "embeddings.word_embeddings"
@@ -144,6 +185,7 @@ _LAYER_PARTS = (
 _PRE_CLASSIFIER = _Part("pre_classifier", "", ("dim", "dim"))
 _POOLER = _Part("pooler", "pooler.dense", ("dim", "dim"))
 _CLASSIFIER = _Part("classifier", "classifier", ("num_labels", "dim"))
+_CHOICE = _Part("classifier", "classifier", ("choice", "dim"))
 _SPAN = _Part("qa_outputs", "qa_outputs", ("start_and_end", "dim"))
 _LANGUAGE_MODEL = (
     _Part("vocab_transform", "cls.predictions.transform.dense", ("dim", "dim")),
@@ -190,6 +232,15 @@ _HEADS: Mapping[Head, _HeadSpec] = {  # one with more signs comes before one wit
         ("ForMaskedLM", "ForPreTraining"),
         rf"{_NO_POOLER}|cls\.predictions\.bias|cls\.seq_relationship\.(weight|bias)",
     ),
+    "multiple-choice": _HeadSpec(  # only its config tells it from a classifier of texts
+        {"distilbert": (_PRE_CLASSIFIER, _CHOICE), "bert": (_POOLER, _CHOICE)},
+        {
+            "distilbert": ("classifier.weight", "pre_classifier.weight"),
+            "bert": ("classifier.weight", "pooler.dense.weight"),
+        },
+        ("ForMultipleChoice",),
+        _BUFFERS,
+    ),
     "none": _HeadSpec(
         dict.fromkeys(_FAMILIES, ()),
         dict.fromkeys(_FAMILIES, ()),
@@ -197,10 +248,8 @@ _HEADS: Mapping[Head, _HeadSpec] = {  # one with more signs comes before one wit
         rf"{_NO_POOLER}|vocab_(transform|layer_norm|projector)\..+|cls\..+",
     ),
 }
-_NOT_YET = {  # by architecture
-    "ForMultipleChoice": "multiple choice",
-    "ForNextSentencePrediction": "next-sentence prediction",
-}
+_WITH_SPARE_POOLER = ("none", "masked-lm")
+_NOT_YET = {"ForNextSentencePrediction": "next-sentence prediction"}  # by architecture
 
 
 def _expected(config: DistilBertConfig, head: Head) -> dict[str, _Tensor]:
@@ -209,6 +258,15 @@ def _expected(config: DistilBertConfig, head: Head) -> dict[str, _Tensor]:
     parts += [(_TOKEN_TYPE, 0)] if config.type_vocab_size else []
     parts += [(part, layer) for layer in range(config.n_layers) for part in _LAYER_PARTS]
     parts += [(part, 0) for part in _HEADS[head].parts[config.model_type]]
+    return _tensors(config, parts)
+
+
+def _pooler(config: DistilBertConfig) -> dict[str, _Tensor]:
+    return _tensors(config, [(_POOLER, 0)]) if config.model_type == "bert" else {}
+
+
+def _tensors(config: DistilBertConfig, parts: list[tuple[_Part, int]]) -> dict[str, _Tensor]:
+    """The weights and biases of parts, each with the number of its layer: {the family's bare name: tensor}."""
     expected = {}
     for part, layer in parts:
         family_name = part.bert if config.model_type == "bert" else part.distilbert
@@ -229,8 +287,8 @@ def _bare_name(name: str, model_type: str) -> str:
 
 def _name_decoder_bias(stored: dict[str, str]) -> None:
     """Let a BERT language model's bias go by one name; where it has both, transformers adds the decoder's."""
-    if "cls.predictions.bias" in stored and "cls.predictions.decoder.bias" not in stored:
-        stored["cls.predictions.decoder.bias"] = stored.pop("cls.predictions.bias")
+    if _OLD_DECODER_BIAS in stored and _DECODER_BIAS not in stored:
+        stored[_DECODER_BIAS] = stored.pop(_OLD_DECODER_BIAS)
 
 
 def _find_head(path: Path, config: DistilBertConfig, stored: Mapping[str, str]) -> Head:
@@ -271,7 +329,7 @@ def _missing_and_left_over(
 ) -> Iterator[str]:
     needless = {
         _POSITIONS: config.sinusoidal_pos_embds,
-        _PROJECTOR: config.extra.get("tie_word_embeddings", True),
+        _PROJECTOR: config.ties_words,
     }
     for bare, spec in expected.items():
         if bare not in stored and not needless.get(spec.canonical):

@@ -113,10 +113,20 @@ class DistilBertConfig:
         with atomic_file(Path(folder) / "config.json") as path:
             path.write_text(json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
+    def saved_as(self, dtype: str) -> Self:
+        """Return the config to save beside weights of this type, such as "float32": transformers loads them as such."""
+        extra = {key: value for key, value in self.extra.items() if key != "torch_dtype"}  # its old name
+        return dataclasses.replace(self, extra={**extra, "dtype": dtype})
+
     @property
     def head_dim(self) -> int:
         """Width of one attention head."""
         return self.dim // self.n_heads
+
+    @property
+    def ties_words(self) -> bool:
+        """Whether a language model's projection is the word embeddings again, as it is unless the config denies it."""
+        return bool(self.extra.get("tie_word_embeddings", True))
 
     @property
     def num_labels(self) -> int:

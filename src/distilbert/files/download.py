@@ -35,20 +35,13 @@ from huggingface_hub.errors import (
 
 from distilbert.errors import DistilBertError, HubError, ModelNotFoundError, StorageError
 from distilbert.files.bundle import MANIFEST, read_manifest
-from distilbert.files.hub import embedded_models
+from distilbert.files.hub import TOKENIZER, embedded_models
 from distilbert.files.weights import INDEX, SINGLE, shards_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIG = "config.json"
-TOKENIZER = (
-    "tokenizer_config.json",
-    "tokenizer.json",
-    "vocab.txt",
-    "special_tokens_map.json",
-    "added_tokens.json",
-)
 
 
 def download(repo: str, revision: str, *, weights: bool) -> Path:

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 EMBEDDED = Path(__file__).parent.parent / "embedded"
 
+# The files that a tokenizer may be in.
+TOKENIZER = (
+    "tokenizer_config.json",
+    "tokenizer.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+
 # A model's name on the hub: "name" or "owner/name".
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
 

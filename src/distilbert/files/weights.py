@@ -28,6 +28,9 @@ DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": "<u2", "F64": "<f8"}  # bfloat16: 
 
 _WHOLE_FILE = "Download the file or save the model again."
 _ONE_SAVE = "Take index and shards from one save of the model."
+_CONVERT = {
+    "pytorch_model.bin": "Convert it, as weights alone: distilbert convert pytorch_model.bin --out FOLDER."
+}
 _MAX_HEADER_BYTES = 16 * 2**20  # 1000 layers need two; an index is shorter than its shards' headers
 
 
@@ -52,7 +55,7 @@ def weights_file(folder: Path) -> Path:
     if pickled:
         raise CheckpointError(
             f"{folder} has {pickled} but no {SINGLE}. Only that is read: a pickle can hold code.",
-            "Make one with transformers: model.save_pretrained(folder, safe_serialization=True).",
+            _CONVERT.get(pickled, "Save it again with transformers, as safetensors."),
         )
     raise CheckpointError(f"{folder} has no {SINGLE}.", "Name the folder that save_pretrained wrote.")
 
