@@ -34,12 +34,20 @@ KNOBS: dict[str, dict[str, Any]] = {
     "layers": {"metavar": "0,2,4", "callback": _numbers, "help": "Start from these of its layers only."},
     "train": {"metavar": "FILE", "help": "Rows to learn from: .tsv, .csv, .jsonl (.gz too) or .parquet."},
     "dev": {"metavar": "FILE", "help": "Held-back rows, which choose the checkpoint: no published dev set."},
-    "hold_back": {"type": int, "metavar": "ROWS", "help": "Instead of --dev: hold back so many rows of --train."},
+    "hold_back": {
+        "type": int,
+        "metavar": "ROWS",
+        "help": "Instead of --dev: hold back so many rows of --train.",
+    },
     "column": {"help": "The column with the texts [text]."},
     "pair_column": {"help": "The column with each text's second half, for pairs."},
     "label_column": {"help": "The column with the labels [label]."},
     "problem_type": {"type": click.Choice(PROBLEMS), "help": "[single_label_classification]"},
-    "labels": {"metavar": "A,B,…", "callback": _names, "help": "Names of the labels, in the order of their ids."},
+    "labels": {
+        "metavar": "A,B,…",
+        "callback": _names,
+        "help": "Names of the labels, in the order of their ids.",
+    },
     "max_rows": {"type": int, "metavar": "ROWS", "help": "Train on so many rows only, drawn at random."},
     "max_length": {"type": int, "metavar": "TOKENS", "help": "Cut longer texts [128]."},
     "mask_share": {"type": float, "help": "fill-mask: share of tokens to guess [0.15]."},
@@ -47,14 +55,22 @@ KNOBS: dict[str, dict[str, Any]] = {
     "batch_size": {"type": int, "metavar": "ROWS", "help": "Rows a step, of all processes together [32]."},
     "micro_batch": {"type": int, "metavar": "ROWS", "help": "Rows at once in one process, to save memory."},
     "learning_rate": {"type": float, "help": "Its peak [5e-05]."},
-    "warmup": {"type": float, "metavar": "SHARE", "help": "Share of the steps in which the rate rises [0.06]."},
+    "warmup": {
+        "type": float,
+        "metavar": "SHARE",
+        "help": "Share of the steps in which the rate rises [0.06].",
+    },
     "weight_decay": {"type": float, "help": "AdamW's [0.01]."},
     "max_grad_norm": {"type": float, "help": "Scale longer gradients to this [1.0]."},
     "dropout": {"type": float, "help": "In the encoder [as the model has it]."},
     "seed": {"type": int, "help": "[0]"},
     "precision": {"type": click.Choice(["auto", "bfloat16", "float32"]), "help": "[auto]"},
     "device": {"type": click.Choice(["auto", "cpu"]), "help": "[auto]: a GPU if there is one."},
-    "evaluations": {"type": int, "metavar": "N", "help": "Times an epoch that held-back rows are scored [1]."},
+    "evaluations": {
+        "type": int,
+        "metavar": "N",
+        "help": "Times an epoch that held-back rows are scored [1].",
+    },
     "keep": {"type": click.Choice(["best", "last"]), "help": "Which step's weights to keep [best]."},
     "save_minutes": {"type": float, "metavar": "MINUTES", "help": "Between two saves of the state [5.0]."},
     "save_steps": {"type": int, "metavar": "STEPS", "help": "Between two saves of the state, too."},
@@ -84,7 +100,9 @@ Examples:
     metavar="FILE",
     help="TOML with the knobs below, with _ for -; flags go before it.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FOLDER", help="The checkpoint to make.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), metavar="FOLDER", help="The checkpoint to make."
+)
 @click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted.")
 @knobs
 def command(recipe: Path | None, out: Path, resume: bool, **flags: Any) -> None:
@@ -106,4 +124,6 @@ def command(recipe: Path | None, out: Path, resume: bool, **flags: Any) -> None:
             result = finetune(read, out, resume=resume, tell=tell)
     if is_main_process():
         figures = ", ".join(f"{name} {value:.4f}" for name, value in result["held_back"].items())
-        click.echo(f"{out}: step {result['kept_step']:,} of {result['steps']:,}{': ' * bool(figures)}{figures}")
+        click.echo(
+            f"{out}: step {result['kept_step']:,} of {result['steps']:,}{': ' * bool(figures)}{figures}"
+        )

@@ -15,7 +15,7 @@ from distilbert.errors import DistilBertError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from distilbert.training.loop import Event, Step
+    from distilbert.training.events import Evaluated, Event, Step
 
 _SMOOTHING = 0.98  # of what the live line shows: the mean of about 50 steps
 
@@ -81,8 +81,10 @@ class _Lines:
         self._mean = _Mean()
 
     def __call__(self, event: Event) -> None:
-        if hasattr(event, "figures"):
-            click.echo(_evaluation(event.epoch, event.figures, event.best), err=True)
+        from distilbert.training.events import Evaluated
+
+        if isinstance(event, Evaluated):
+            click.echo(_evaluation(event), err=True)
             return
         self._mean.add(event)
         if event.epoch == int(event.epoch):
@@ -91,9 +93,9 @@ class _Lines:
             self._mean = _Mean()
 
 
-def _evaluation(epoch: float, figures: Mapping[str, float], best: bool) -> str:
-    shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
-    return f"epoch {epoch:.4g}, held-back rows: {shown}{' (best)' if best else ''}"
+def _evaluation(event: Evaluated) -> str:
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in event.figures.items())
+    return f"epoch {event.epoch:.4g}, held-back rows: {shown}{' (best)' if event.best else ''}"
 
 
 def _time(seconds: float) -> str:
@@ -105,6 +107,8 @@ def _time(seconds: float) -> str:
 def _live() -> Iterator[Callable[[Event], None]]:
     from rich import progress
     from rich.console import Console
+
+    from distilbert.training.events import Evaluated
 
     columns = (
         progress.TextColumn("epoch {task.fields[epoch]:.2f}"),
@@ -119,8 +123,8 @@ def _live() -> Iterator[Callable[[Event], None]]:
         smooth: dict[str, float] = {}
 
         def tell(event: Event) -> None:
-            if hasattr(event, "figures"):
-                display.print(_evaluation(event.epoch, event.figures, event.best))
+            if isinstance(event, Evaluated):
+                display.print(_evaluation(event))
                 return
             now = {**shown_parts(event), "tokens": event.tokens, "seconds": event.seconds}
             for name, value in now.items():

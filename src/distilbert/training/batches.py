@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 WINDOW = 50  # batches whose rows are sorted together: long enough that rows of a batch are of like length
 
 
-def epoch_batches(lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+def epoch_batches(
+    lengths: NDArray[np.int64], batch_size: int, seed: int, epoch: int
+) -> list[NDArray[np.int64]]:
     """Every row once, in batches of like length, which come in random order.
 
     The rows are shuffled, cut into windows of `WINDOW` batches, sorted by `lengths` `[rows]` within each and cut into

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from distilbert.files.tables import Row
     from distilbert.text.tokenizer import DistilBertTokenizer
 
-Batch = dict[str, "Tensor"]  # a model's inputs [rows, length], and what an objective needs beside them, [rows, ...]
+Batch = dict[
+    str, "Tensor"
+]  # a model's inputs [rows, length], and what an objective needs beside them, [rows, ...]
 CHUNK = 1024  # rows tokenised at a time
 
 
@@ -54,7 +56,7 @@ class Texts:
     ids: NDArray[np.int32]  # of all rows, [tokens]
     types: NDArray[np.uint8] | None  # token types, [tokens]; None where no row is a pair
     ends: NDArray[np.int64]  # where each row ends in `ids`, from 0 on: [rows + 1]
-    cut: int  # rows that were longer than allowed
+    cut: NDArray[np.bool_]  # rows that were longer than allowed, [rows]
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -83,6 +85,7 @@ class Texts:
         return dataclasses.replace(
             self,
             lines=self.lines[rows],
+            cut=self.cut[rows],
             ids=np.concatenate([self.ids[piece] for piece in pieces]),
             types=None if self.types is None else np.concatenate([self.types[piece] for piece in pieces]),
             ends=np.cumsum([0, *self.lengths[rows]]),
@@ -154,14 +157,14 @@ def read_texts(
     unit = "line"
     ids: list[NDArray[np.int32]] = []
     types: list[NDArray[np.uint8]] = []
-    cut = 0
+    cut: list[bool] = []
     rows = read_rows(path)
     for chunk in _chunks(rows):
         inputs = [_text(row, column, pair_column) for row in chunk]
         encoded = tokenizer.encode_texts(inputs, max_length=max_length)
         ids += [np.array(row, np.int32) for row in encoded.input_ids]
         types += [np.array(row, np.uint8) for row in encoded.token_type_ids or ()]
-        cut += sum(encoded.truncated)
+        cut += encoded.truncated
         lines += [row.line for row in chunk]
         labels += [read_label(row) for row in chunk] if read_label else []
         unit = chunk[0].unit
@@ -173,7 +176,7 @@ def read_texts(
             ids=np.concatenate(ids),
             types=np.concatenate(types) if types else None,
             ends=np.cumsum([0, *map(len, ids)]),
-            cut=cut,
+            cut=np.array(cut, bool),
         ),
         labels,
     )
@@ -199,7 +202,8 @@ def draw_rows(texts: Texts, count: int, seed: int = 0) -> NDArray[np.int64]:
     """`count` rows drawn at random, in the table's order. Raises `OptionError` if there are not so many."""
     if count > len(texts):
         raise OptionError(
-            f"{texts.source} has {len(texts):,} rows, and {count:,} were asked for.", "Ask for fewer (max_rows)."
+            f"{texts.source} has {len(texts):,} rows, and {count:,} were asked for.",
+            "Ask for fewer (max_rows).",
         )
     return np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
 

@@ -53,7 +53,7 @@ class Runner:
     precision: Callable[[], AbstractContextManager[Any]]
 
     def batches(self, data: Data) -> Iterator[NDArray[np.int64]]:
-        """This process's batches of rows, in order of length."""
+        """The batches of rows that this process computes, in order of length."""
         order = np.argsort(-data.lengths, kind="stable")
         starts = range(0, len(order), BATCH)[self.accelerator.process_index :: self.accelerator.num_processes]
         return (order[start : start + BATCH] for start in starts)
@@ -64,7 +64,9 @@ class Runner:
         with torch.inference_mode(), self.precision():
             for rows in self.batches(examples):
                 batch = examples.batch(rows)
-                inputs = {name: column.to(self.accelerator.device) for name, column in inputs_of(batch).items()}
+                inputs = {
+                    name: column.to(self.accelerator.device) for name, column in inputs_of(batch).items()
+                }
                 found.append((rows, model(**inputs).logits.float().cpu().numpy()))
         found = gather_object(found)
         logits = np.concatenate([piece for _, piece in found])
@@ -76,7 +78,9 @@ class Runner:
         found: list[tuple[dict[str, float], dict[str, int]]] = []
         with torch.inference_mode(), self.precision():
             for rows in self.batches(data):
-                batch = {name: tensor.to(self.accelerator.device) for name, tensor in data.batch(rows, 0).items()}
+                batch = {
+                    name: tensor.to(self.accelerator.device) for name, tensor in data.batch(rows, 0).items()
+                }
                 sums = {name: float(value) for name, value in objective.sums(model, batch).items()}
                 found.append((sums, dict(objective.counts(batch))))
         found = gather_object(found)
@@ -95,7 +99,9 @@ def evaluate_labels(
     figures = {"loss": float(loss) / len(labels)}
     if problem_type == "regression":
         scores = logits[:, 0]
-        return Evaluation(figures | {"pearson": pearson(scores, labels), "spearman": spearman(scores, labels)}, "pearson")
+        return Evaluation(
+            figures | {"pearson": pearson(scores, labels), "spearman": spearman(scores, labels)}, "pearson"
+        )
     if problem_type == "multi_label_classification":
         chosen, gold = (logits > 0).astype(np.int64), labels.astype(np.int64)
         scores_of_sets = {"f1_micro": f1(chosen, gold, "micro"), "f1_macro": f1(chosen, gold, "macro")}

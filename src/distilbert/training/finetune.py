@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from distilbert.training.hardware import Precision
-    from distilbert.training.loop import Event
+    from distilbert.training.events import Event
     from distilbert.training.recipe import FinetuneRecipe
     from distilbert.training.state import Position, RunFolder
     from distilbert.training.work import Work
@@ -57,16 +57,16 @@ def finetune(
     cast = partial(autocast, here.device, chosen)
     folder = resolve(recipe.model)
     toml = write_toml(recipe.model_dump())
-    with run_folder(out, _made_from(recipe, folder, chosen), toml, resume=resume, main=here.is_main_process) as run:
+    with run_folder(
+        out, _made_from(recipe, folder, chosen), toml, resume=resume, main=here.is_main_process
+    ) as run:
         tokenizer = DistilBertTokenizer.from_folder(folder)
         work = prepare(recipe, folder, tokenizer, Runner(here, cast))
-        trainer = Trainer(
-            work.model, work.data, work.objective, work.evaluate, recipe, here, cast, run, tell
-        )
+        trainer = Trainer(work.model, work.data, work.objective, work.evaluate, recipe, here, cast, run, tell)
         position = trainer.train()
         result = _result(recipe, work, position, chosen, f"{here.device.type} × {here.num_processes}")
         if here.is_main_process:
-            run.log.flush()
+            run.flush()
             _assemble(out, run, work, tokenizer, result)
     if here.is_main_process:
         shutil.rmtree(run.path)

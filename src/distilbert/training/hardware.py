@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from distilbert.training.recipe import LoopRecipe
 
 Precision = Literal["bfloat16", "float32"]
-_MULTIPLY_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16", "sve_bf16"}  # by their names in torch.cpu.get_capabilities
+_MULTIPLY_BFLOAT16 = {
+    "avx512_bf16",
+    "amx_bf16",
+    "bf16",
+    "sve_bf16",
+}  # by their names in torch.cpu.get_capabilities
 
 
 def accelerator(recipe: LoopRecipe) -> Accelerator:
-    """This process among those that train, and its device.
+    """Find out which of several processes this is, and its device.
 
     accelerate's own mixed precision is one for all of a process's life, and its own accumulation takes all pieces for
     equally large; the loop has its own of both.

@@ -84,7 +84,9 @@ def knows(labels: Sequence[str], found: Sequence[Names]) -> bool:
     return {name for row in found for name in row} <= _ids(labels).keys()
 
 
-def targets(texts: Texts, found: Sequence[Any], labels: Sequence[str], problem_type: ProblemType) -> NDArray[Any]:
+def targets(
+    texts: Texts, found: Sequence[Any], labels: Sequence[str], problem_type: ProblemType
+) -> NDArray[Any]:
     """What was read, as the targets of a loss. Raises `DataError` for a label that is not among `labels`."""
     if problem_type == "regression":
         return np.array(found, np.float32)
@@ -106,4 +108,6 @@ def targets(texts: Texts, found: Sequence[Any], labels: Sequence[str], problem_t
 
 def _ids(labels: Sequence[str]) -> dict[str, int]:
     """Names to ids; an id written as text counts too, where it is nobody's name."""
-    return {str(place): place for place in range(len(labels))} | {name: place for place, name in enumerate(labels)}
+    return {str(place): place for place in range(len(labels))} | {
+        name: place for place, name in enumerate(labels)
+    }

@@ -20,6 +20,7 @@ import torch
 
 from distilbert.errors import TrainingError
 from distilbert.training.batches import epoch_batches, micro_batches, seed_of, share_of, steps_an_epoch
+from distilbert.training.events import Evaluated, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,43 +29,14 @@ if TYPE_CHECKING:
     import numpy as np
     from accelerate import Accelerator
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import nn
 
     from distilbert.training.data import Batch, Data
     from distilbert.training.evaluation import Evaluation
+    from distilbert.training.events import Event
     from distilbert.training.objectives import Objective
     from distilbert.training.recipe import LoopRecipe
     from distilbert.training.state import Position, RunFolder
-
-Rows = "NDArray[np.int64]"
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a step did: told to who watches, and a line of the log."""
-
-    step: int  # of all steps, from 1
-    steps: int  # in all
-    epoch: float  # how often the rows have been seen
-    loss: float  # the weighted sum of its parts
-    parts: dict[str, float]
-    gradient: float  # its norm before clipping
-    learning_rate: float
-    tokens: int  # of the batch, padding not counted
-    seconds: float  # this step took
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What an evaluation found, after `step` steps."""
-
-    step: int
-    epoch: float
-    figures: dict[str, float]
-    best: bool  # better than all before
-
-
-Event = Step | Evaluated
 
 
 @dataclass(frozen=True)
@@ -110,7 +82,12 @@ class Trainer:
                 self._evaluate(position)
             minutes = (time.monotonic() - saved) / 60
             due = self.recipe.save_steps is not None and step.step % self.recipe.save_steps == 0
-            if is_evaluated or due or minutes >= self.recipe.save_minutes or step.step % self.steps_an_epoch == 0:
+            if (
+                is_evaluated
+                or due
+                or minutes >= self.recipe.save_minutes
+                or step.step % self.steps_an_epoch == 0
+            ):
                 self.folder.save(position, self.model, optimizer)
                 saved = time.monotonic()
         self.accelerator.wait_for_everyone()
@@ -171,7 +148,7 @@ class Trainer:
         return dict(zip(weights, here.reduce(sums).tolist(), strict=True))
 
     def _pieces(self, rows: NDArray[np.int64], epoch: int) -> tuple[list[Batch], float]:
-        """This process's share of a batch, and its weight.
+        """The share of a batch that this process computes, and its weight.
 
         A process without a row computes one that does not count: all must take part in each exchange of gradients.
         """

@@ -67,5 +67,7 @@ class MaskedTexts:
         words = ~np.isin(ids, self.vocabulary.special_ids)
         where = np.flatnonzero((draw.random(len(ids)) < self.share) & words)
         kind = draw.random(len(where))
-        after = np.where(kind < 0.8, self.vocabulary.mask_id, draw.integers(self.vocabulary.size, size=len(where)))
+        after = np.where(
+            kind < 0.8, self.vocabulary.mask_id, draw.integers(self.vocabulary.size, size=len(where))
+        )
         return where, ids[where], np.where(kind < 0.9, after, ids[where])

@@ -60,7 +60,7 @@ class Labels:
 
     def __init__(self, problem_type: ProblemType) -> None:
         self.problem_type = problem_type
-        self.weights = {"label": 1.0}
+        self.weights: Mapping[str, float] = {"label": 1.0}
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """See `Objective`: rows."""
@@ -76,7 +76,7 @@ class MaskedWords:
     """Guess masked tokens (BERT, section 3.1): `positions` and `labels` `[rows, most masked]` in each batch."""
 
     def __init__(self) -> None:
-        self.weights = {"masked": 1.0}
+        self.weights: Mapping[str, float] = {"masked": 1.0}
 
     def counts(self, batch: Batch) -> dict[str, int]:
         """See `Objective`: masked tokens."""

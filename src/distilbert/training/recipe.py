@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Seconds = float
 Task = Literal["text-classification", "fill-mask"]
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 
@@ -35,18 +34,30 @@ class LoopRecipe(BaseModel):
 
     epochs: Count = 3  # times that every row is seen
     batch_size: Count = 32  # rows a step, of all processes together
-    micro_batch: Count | None = None  # rows at once in one process, to save memory; None: its whole share of a batch
+    micro_batch: Count | None = (
+        None  # rows at once in one process, to save memory; None: its whole share of a batch
+    )
     learning_rate: Annotated[float, Field(gt=0)] = 5e-5  # at its peak, after the warm-up
-    warmup: Share = 0.06  # share of all steps in which the rate rises from 0; then it falls to 0, both linearly
+    warmup: Share = (
+        0.06  # share of all steps in which the rate rises from 0; then it falls to 0, both linearly
+    )
     weight_decay: Annotated[float, Field(ge=0)] = 0.01  # AdamW's, of matrices only: not of biases and norms
-    max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0  # longer gradients are scaled to this; None: never
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = (
+        1.0  # longer gradients are scaled to this; None: never
+    )
     dropout: Share | None = None  # in the encoder and its attention; None: as the model's config says
     seed: Annotated[int, Field(ge=0)] = 0  # of new weights, the order of rows, dropout and masks
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"  # auto: bfloat16 where the processor or GPU has it
+    precision: Literal["auto", "bfloat16", "float32"] = (
+        "auto"  # auto: bfloat16 where the processor or GPU has it
+    )
     device: Literal["auto", "cpu"] = "auto"  # auto: a GPU if there is one
     evaluations: Count = 1  # times an epoch that the held-back rows are scored
-    keep: Literal["best", "last"] = "best"  # which weights the result has: of the best evaluation, or the last step's
-    save_minutes: Annotated[float, Field(gt=0)] = 5.0  # between two saves of the state; also after each evaluation
+    keep: Literal["best", "last"] = (
+        "best"  # which weights the result has: of the best evaluation, or the last step's
+    )
+    save_minutes: Annotated[float, Field(gt=0)] = (
+        5.0  # between two saves of the state; also after each evaluation
+    )
     save_steps: Count | None = None  # steps between two saves, beside the minutes
 
 
@@ -56,16 +67,26 @@ class FinetuneRecipe(LoopRecipe):
     model: str  # the checkpoint to start from: a folder, or a name on the hub
     train: str  # table of rows to learn from
     task: Task = "text-classification"
-    layers: list[Annotated[int, Field(ge=0)]] | None = None  # of the checkpoint's layers only these, in this order
-    dev: str | None = None  # table of held-back rows, which choose the best checkpoint: never a published dev set
-    hold_back: Annotated[int, Field(ge=0)] = 0  # without dev: rows of train to hold back instead, drawn at random
+    layers: list[Annotated[int, Field(ge=0)]] | None = (
+        None  # of the checkpoint's layers only these, in this order
+    )
+    dev: str | None = (
+        None  # table of held-back rows, which choose the best checkpoint: never a published dev set
+    )
+    hold_back: Annotated[int, Field(ge=0)] = (
+        0  # without dev: rows of train to hold back instead, drawn at random
+    )
     column: str = "text"  # the column with the texts
     pair_column: str | None = None  # the column with each text's second half
     label_column: str = "label"  # the column with the labels
     problem_type: ProblemType = "single_label_classification"
-    labels: list[str] | None = None  # names in the order of the logits; None: the model's own, or those of train, sorted
+    labels: list[str] | None = (
+        None  # names in the order of the logits; None: the model's own, or train's, sorted
+    )
     max_rows: Count | None = None  # of train only so many rows, drawn at random; None: all
-    max_length: Annotated[int, Field(ge=4)] = 128  # tokens a text or pair, special ones included; the rest is cut off
+    max_length: Annotated[int, Field(ge=4)] = (
+        128  # tokens a text or pair, special ones included; the rest is cut off
+    )
     mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # fill-mask: share of tokens to guess
 
     @model_validator(mode="after")
@@ -82,7 +103,9 @@ class FinetuneRecipe(LoopRecipe):
         return self.dev is not None or self.hold_back > 0
 
 
-def read_recipe(path: Path | None, flags: Mapping[str, Any], source: str = "the command line") -> FinetuneRecipe:
+def read_recipe(
+    path: Path | None, flags: Mapping[str, Any], source: str = "the command line"
+) -> FinetuneRecipe:
     """Read a recipe from a TOML file, if given, and from flags, which go before it.
 
     Raises one `OptionError` that names every fault with its key, and `DataError` for a file that is no TOML.

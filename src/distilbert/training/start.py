@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -26,8 +26,10 @@ def start_model(checkpoint: Checkpoint, recipe: FinetuneRecipe, labels: Sequence
     if recipe.layers is not None:
         checkpoint = keep_layers(checkpoint, recipe.layers)
     if recipe.dropout is not None:
-        rates = {"dropout": recipe.dropout, "attention_dropout": recipe.dropout}
-        checkpoint = dataclasses.replace(checkpoint, config=dataclasses.replace(checkpoint.config, **rates))
+        config = dataclasses.replace(
+            checkpoint.config, dropout=recipe.dropout, attention_dropout=recipe.dropout
+        )
+        checkpoint = dataclasses.replace(checkpoint, config=config)
     torch.manual_seed(recipe.seed)
     family = checkpoint.config.model_type
     if recipe.task == "fill-mask":
@@ -44,7 +46,9 @@ def keep_layers(checkpoint: Checkpoint, layers: Sequence[int]) -> Checkpoint:
     """
     there = checkpoint.config.n_layers
     if wrong := [layer for layer in layers if layer >= there]:
-        raise OptionError(f"layers names {wrong[0]}; the model's are 0 to {there - 1}.", "Name layers that are there.")
+        raise OptionError(
+            f"layers names {wrong[0]}; the model's are 0 to {there - 1}.", "Name layers that are there."
+        )
     arrays = {name: array for name, array in checkpoint.arrays.items() if not _LAYER.match(name)}
     for new, old in enumerate(layers):
         prefix = f"transformer.layer.{old}."

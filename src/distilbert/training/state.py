@@ -20,7 +20,6 @@ import shutil
 import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +30,7 @@ from distilbert.files.table_writer import write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import TextIO
 
     from torch import nn
@@ -85,13 +85,18 @@ class RunFolder:
         if self.log:
             self.log.write(json.dumps(entry) + "\n")
 
+    def flush(self) -> None:
+        """Bring the log to the disk."""
+        if self.log:
+            self.log.flush()
+            os.fsync(self.log.fileno())
+
     def save(self, position: Position, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Make this moment the one to go on from. Raises `StorageError` where the disk refuses."""
         if not self.log:
             return
         with named_errors(self.path, _ADVICE):
-            self.log.flush()
-            os.fsync(self.log.fileno())
+            self.flush()
             state = {
                 "format": FORMAT,
                 "made_from": dict(self.made_from),
@@ -222,7 +227,9 @@ def _locked(path: Path) -> Iterator[None]:
         except ImportError:  # Windows
             pass
         except BlockingIOError:
-            raise StorageError(f"{path} is in use by another process.", "Wait for its end, or choose another --out.") from None
+            raise StorageError(
+                f"{path} is in use by another process.", "Wait for its end, or choose another --out."
+            ) from None
         try:
             yield
         finally:

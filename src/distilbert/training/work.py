@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from distilbert.files.checkpoint import Checkpoint
     from distilbert.files.config import DistilBertConfig
     from distilbert.files.tables import Row
     from distilbert.models.pretrained import PretrainedModel
@@ -64,32 +65,54 @@ def prepare(recipe: FinetuneRecipe, folder: Path, tokenizer: DistilBertTokenizer
     checkpoint = read_weights(folder)
     most = checkpoint.config.max_position_embeddings
     if recipe.max_length > most:
-        raise OptionError(f"max_length is {recipe.max_length}; the model reads {most} tokens.", "Take at most that.")
-    padding = Padding(checkpoint.config.pad_token_id or 0)
-    if recipe.task == "fill-mask":
-        train, dev = _tables(recipe, tokenizer, None)
-        vocabulary = Vocabulary(checkpoint.config.vocab_size, _mask_id(tokenizer), tuple(tokenizer.all_special_ids))
-        model = start_model(checkpoint, recipe, ())
-        masked = [
-            MaskedTexts(table.texts, padding, vocabulary, recipe.mask_share, recipe.seed)
-            for table in (train, dev)
-            if table
-        ]
-        objective = MaskedWords()
-        judge = partial(evaluate_losses, runner=runner, data=masked[-1], objective=objective) if dev else None
-        return Work(model, masked[0], objective, judge, len(dev.texts) if dev else 0)
-    train, dev = _tables(recipe, tokenizer, label_reader(recipe.problem_type, recipe.label_column))
+        raise OptionError(
+            f"max_length is {recipe.max_length}; the model reads {most} tokens.", "Take at most that."
+        )
+    return _PREPARE[recipe.task](recipe, checkpoint, tokenizer, runner)
+
+
+def _classification(
+    recipe: FinetuneRecipe, checkpoint: Checkpoint, tokenizer: DistilBertTokenizer, runner: Runner
+) -> Work:
+    kind = recipe.problem_type
+    train, dev = _tables(recipe, tokenizer, label_reader(kind, recipe.label_column))
     labels = _label_names(recipe, train, checkpoint.config)
-    examples = [
-        Examples(table.texts, {"labels": targets(table.texts, table.labels, labels, recipe.problem_type)}, padding)
-        for table in (train, dev)
-        if table
-    ]
-    model = start_model(checkpoint, recipe, labels)
-    judge = None
-    if dev:
-        judge = partial(evaluate_labels, runner=runner, examples=examples[-1], problem_type=recipe.problem_type)
-    return Work(model, examples[0], Labels(recipe.problem_type), judge, len(dev.texts) if dev else 0)
+    padding = Padding(checkpoint.config.pad_token_id or 0)
+
+    def examples(table: _Table) -> Examples:
+        return Examples(table.texts, {"labels": targets(table.texts, table.labels, labels, kind)}, padding)
+
+    data, judging = examples(train), examples(dev) if dev else None
+    evaluate = (
+        partial(evaluate_labels, runner=runner, examples=judging, problem_type=kind) if judging else None
+    )
+    return Work(start_model(checkpoint, recipe, labels), data, Labels(kind), evaluate, _rows(judging))
+
+
+def _fill_mask(
+    recipe: FinetuneRecipe, checkpoint: Checkpoint, tokenizer: DistilBertTokenizer, runner: Runner
+) -> Work:
+    if tokenizer.mask_token_id is None:
+        raise OptionError("The model's tokenizer has no mask token.", "fill-mask needs one that has.")
+    train, dev = _tables(recipe, tokenizer, None)
+    padding = Padding(checkpoint.config.pad_token_id or 0)
+    vocabulary = Vocabulary(
+        checkpoint.config.vocab_size, tokenizer.mask_token_id, tuple(tokenizer.all_special_ids)
+    )
+
+    def masked(table: _Table) -> MaskedTexts:
+        return MaskedTexts(table.texts, padding, vocabulary, recipe.mask_share, recipe.seed)
+
+    data, judging, objective = masked(train), masked(dev) if dev else None, MaskedWords()
+    evaluate = partial(evaluate_losses, runner=runner, data=judging, objective=objective) if judging else None
+    return Work(start_model(checkpoint, recipe, ()), data, objective, evaluate, _rows(judging))
+
+
+_PREPARE = {"text-classification": _classification, "fill-mask": _fill_mask}
+
+
+def _rows(data: Data | None) -> int:
+    return len(data.lengths) if data else 0
 
 
 def _tables(
@@ -109,9 +132,9 @@ def _tables(
         train, dev = train.take(training), train.take(judging)
     if recipe.max_rows is not None:
         train = train.take(draw_rows(train.texts, recipe.max_rows))
-    if train.texts.cut:
+    if cut := int(train.texts.cut.sum()):
         warnings.warn(
-            f"{recipe.train}: {train.texts.cut:,} rows are longer than {recipe.max_length} tokens, and were cut "
+            f"{recipe.train}: {cut:,} rows are longer than {recipe.max_length} tokens, and were cut "
             "(max_length).",
             TruncationWarning,
             stacklevel=2,
@@ -136,9 +159,3 @@ def _label_names(recipe: FinetuneRecipe, train: _Table, config: DistilBertConfig
             "There is nothing to learn from that; give rows of two labels at least.",
         )
     return names
-
-
-def _mask_id(tokenizer: DistilBertTokenizer) -> int:
-    if tokenizer.mask_token_id is None:
-        raise OptionError("The model's tokenizer has no mask token.", "fill-mask needs one that has.")
-    return tokenizer.mask_token_id
