@@ -62,7 +62,7 @@ KNOBS: dict[str, dict[str, Any]] = {
     },
     "weight_decay": {"type": float, "help": "AdamW's [0.01]."},
     "max_grad_norm": {"type": float, "help": "Scale longer gradients to this [1.0]."},
-    "dropout": {"type": float, "help": "In the encoder [as the model has it]."},
+    "dropout": {"type": float, "help": "In encoder, attention and head [as the model has it]."},
     "seed": {"type": int, "help": "[0]"},
     "precision": {"type": click.Choice(["auto", "bfloat16", "float32"]), "help": "[auto]"},
     "device": {"type": click.Choice(["auto", "cpu"]), "help": "[auto]: a GPU if there is one."},
@@ -92,7 +92,7 @@ Examples:
       --pair-column sentence2 --label-column score --problem-type regression --out my-scorer/
   distilbert finetune --recipe recipes/sst2-teacher.toml --seed 1 --out teacher-1/
   distilbert finetune --recipe recipes/sst2-teacher.toml --seed 1 --out teacher-1/ --resume
-  accelerate launch --num_processes 2 -m distilbert finetune --recipe recipes/rte.toml --out rte/"""
+  accelerate launch --multi_gpu --num_processes 2 -m distilbert finetune --recipe recipes/rte.toml --out rte/"""
 )
 @click.option(
     "--recipe",

@@ -45,7 +45,7 @@ class LoopRecipe(BaseModel):
     max_grad_norm: Annotated[float, Field(gt=0)] | None = (
         1.0  # longer gradients are scaled to this; None: never
     )
-    dropout: Share | None = None  # in the encoder and its attention; None: as the model's config says
+    dropout: Share | None = None  # in encoder, attention and head; None: as the model's config says
     seed: Annotated[int, Field(ge=0)] = 0  # of new weights, the order of rows, dropout and masks
     precision: Literal["auto", "bfloat16", "float32"] = (
         "auto"  # auto: bfloat16 where the processor or GPU has it

@@ -26,8 +26,9 @@ def start_model(checkpoint: Checkpoint, recipe: FinetuneRecipe, labels: Sequence
     if recipe.layers is not None:
         checkpoint = keep_layers(checkpoint, recipe.layers)
     if recipe.dropout is not None:
+        rate = recipe.dropout
         config = dataclasses.replace(
-            checkpoint.config, dropout=recipe.dropout, attention_dropout=recipe.dropout
+            checkpoint.config, dropout=rate, attention_dropout=rate, seq_classif_dropout=rate
         )
         checkpoint = dataclasses.replace(checkpoint, config=config)
     torch.manual_seed(recipe.seed)
