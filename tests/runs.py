@@ -28,7 +28,10 @@ SMALL = {
 def rows_file(path: Path, rows: int, seed: int = 0) -> Path:
     """Texts that say "good" or "bad" somewhere, and the label that follows from it."""
     texts = sentences(rows, longest=8)
-    lines = [f"{text} {('bad', 'good')[(place + seed) % 2]} film\t{(place + seed) % 2}" for place, text in enumerate(texts)]
+    lines = [
+        f"{text} {('bad', 'good')[(place + seed) % 2]} film\t{(place + seed) % 2}"
+        for place, text in enumerate(texts)
+    ]
     path.write_text("text\tlabel\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
 
@@ -101,7 +104,12 @@ def run_killed(recipe: dict[str, Any], out: Path, kills: list[tuple[int, float]]
 
 def run_together(recipe: dict[str, Any], out: Path) -> None:
     """Run in two processes on this processor."""
-    network = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    network = {
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+    }
     ended = _python(_TOGETHER, json.dumps(recipe), str(out), ACCELERATE_USE_CPU="true", **network)
     assert ended.returncode == 0, ended.stderr
 

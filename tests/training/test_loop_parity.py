@@ -41,7 +41,9 @@ def stop_after(step: int) -> Callable[[Event], None]:
     return tell
 
 
-def run(folder: Path, name: str = "out", *, resume: bool = False, tell: Any = lambda _: None, **changes: Any) -> Path:
+def run(
+    folder: Path, name: str = "out", *, resume: bool = False, tell: Any = lambda _: None, **changes: Any
+) -> Path:
     out = folder / name
     finetune(FinetuneRecipe(**knobs(folder, **changes)), out, resume=resume, tell=tell)
     return out
@@ -106,7 +108,11 @@ def test_a_run_killed_at_five_random_moments_ends_with_the_same_weights(tmp_path
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
-    settings = {"dropout": 0.0, "batch_size": 7, "rows": 50}  # the last batch has one row: one process has none
+    settings = {
+        "dropout": 0.0,
+        "batch_size": 7,
+        "rows": 50,
+    }  # the last batch has one row: one process has none
     alone = run(tmp_path, "alone", **settings)
     settings.pop("rows")
     run_together(knobs(tmp_path, **settings), tmp_path / "together")
@@ -120,7 +126,16 @@ def test_accelerate_launches_two_processes_that_take_fifty_steps_of_one_and_resu
     alone = run(tmp_path, "alone", dropout=0.0, epochs=5, save_steps=20)
     (tmp_path / "recipe.toml").write_text(write_toml(settings))
     # accelerate 1.15 starts a single process for `--cpu --num_processes 2`, without a word
-    line = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "-m", "distilbert"]
+    line = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "-m",
+        "distilbert",
+    ]
     line += ["finetune", "--recipe", "recipe.toml", "--out", "together"]
     with pytest.raises(Stop):  # begun by one, gone on with by two
         run(tmp_path, "together", dropout=0.0, epochs=5, save_steps=20, tell=stop_after(25))
@@ -134,7 +149,9 @@ def test_accelerate_launches_two_processes_that_take_fifty_steps_of_one_and_resu
 
 
 def test_pieces_of_a_batch_make_the_steps_of_the_whole(tmp_path: Path) -> None:
-    whole, pieces = (run(tmp_path, name, dropout=0.0, micro_batch=size) for name, size in [("a", None), ("b", 3)])
+    whole, pieces = (
+        run(tmp_path, name, dropout=0.0, micro_batch=size) for name, size in [("a", None), ("b", 3)]
+    )
     for name in ("loss", "gradient"):
         ours, theirs = ([line[name] for line in log_of(out) if "step" in line] for out in (whole, pieces))
         np.testing.assert_allclose(ours, theirs, rtol=1e-3)
@@ -146,7 +163,12 @@ def test_another_seed_makes_other_weights(tmp_path: Path) -> None:
 
 
 def test_the_best_evaluation_is_kept_unless_the_last_step_is_asked_for(tmp_path: Path) -> None:
-    rates = {"learning_rate": 0.05, "epochs": 4, "evaluations": 2, "seed": 3}  # so high that the end is not the best
+    rates = {
+        "learning_rate": 0.05,
+        "epochs": 4,
+        "evaluations": 2,
+        "seed": 3,
+    }  # so high that the end is not the best
     best, last = (run(tmp_path, keep, keep=keep, **rates) for keep in ("best", "last"))
     scores = {line["evaluation"]: line["accuracy"] for line in log_of(best) if "evaluation" in line}
     kept = max(scores, key=lambda step: (scores[step], -step))
@@ -199,7 +221,9 @@ def test_a_state_of_another_width_is_named(tmp_path: Path) -> None:
     name = "distilbert.embeddings.word_embeddings.weight"
     state["model"][name] = state["model"][name][:, :16].clone()
     torch.save(state, path)
-    with pytest.raises(CheckpointError, match=r"word_embeddings.weight is \[\d+, 16\], but the model's is \[\d+, 32\]"):
+    with pytest.raises(
+        CheckpointError, match=r"word_embeddings.weight is \[\d+, 16\], but the model's is \[\d+, 32\]"
+    ):
         run(tmp_path, resume=True, save_steps=2)
 
 

@@ -64,7 +64,12 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: str) -> None:
 
 def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
     recipe = FinetuneRecipe(
-        model='a "quoted" \\ path', train="t", layers=[0, 2], labels=["é", "\n"], learning_rate=1e-7, dropout=0.0
+        model='a "quoted" \\ path',
+        train="t",
+        layers=[0, 2],
+        labels=["é", "\n"],
+        learning_rate=1e-7,
+        dropout=0.0,
     )
     path = tmp_path / "recipe.toml"
     path.write_text(write_toml(recipe.model_dump()), encoding="utf-8")
@@ -76,6 +81,10 @@ def test_a_shipped_recipe_comments_every_knob_it_sets(path: Path) -> None:
     recipe = read_recipe(path, {})
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert all("#" in line for line in lines if "=" in line)
-    assert {line.split("=")[0].strip() for line in lines if "=" in line} == set(tomllib.loads(path.read_text()))
-    assert set(FinetuneRecipe.model_fields) <= set(path.read_text().replace("# ", "").replace("=", " ").split())
+    assert {line.split("=")[0].strip() for line in lines if "=" in line} == set(
+        tomllib.loads(path.read_text())
+    )
+    assert set(FinetuneRecipe.model_fields) <= set(
+        path.read_text().replace("# ", "").replace("=", " ").split()
+    )
     assert recipe.train

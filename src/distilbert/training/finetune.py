@@ -27,8 +27,8 @@ from distilbert.training.work import prepare
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from distilbert.training.hardware import Precision
     from distilbert.training.events import Event
+    from distilbert.training.hardware import Precision
     from distilbert.training.recipe import FinetuneRecipe
     from distilbert.training.state import Position, RunFolder
     from distilbert.training.work import Work

@@ -30,7 +30,8 @@ def accelerator(recipe: LoopRecipe) -> Accelerator:
     equally large; the loop has its own of both.
     """
     return Accelerator(
-        cpu=recipe.device == "cpu" or not torch.accelerator.is_available(),  # without it, several would not meet
+        cpu=recipe.device == "cpu"
+        or not torch.accelerator.is_available(),  # without it, several would not meet
         mixed_precision="no",
         gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
     )

@@ -9,12 +9,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from distilbert.errors import DataError
+from distilbert.tasks.labels import label_number, names_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def label_reader(problem_type: ProblemType, column: str) -> Callable[[Row], Any]
     read = {
         "single_label_classification": _one_name,
         "multi_label_classification": _names,
-        "regression": _number,
+        "regression": label_number,
     }[problem_type]
     return lambda row: read(row, column)
 
@@ -50,23 +50,7 @@ def _one_name(row: Row, column: str) -> Names:
 
 
 def _names(row: Row, column: str) -> Names:
-    value = row.value(column)
-    parts = value if isinstance(value, list) else str(value).split(",")
-    return tuple(dict.fromkeys(name for name in (str(part).strip() for part in parts) if name))
-
-
-def _number(row: Row, column: str) -> float:
-    value = row.value(column)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise DataError(
-            f"{row.place}: column {column!r} should hold a finite number, but is {value!r:.40}.",
-            "Correct it or leave the row out.",
-        )
-    return number
+    return tuple(names_in(row.value(column)))
 
 
 def label_names(found: Sequence[Names]) -> list[str]:
