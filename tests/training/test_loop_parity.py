@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from runs import knobs, log_of, run_killed, run_together
 from safetensors.numpy import load_file
+from small_runs import knobs, log_of, run_killed, run_together
 
 from distilbert.errors import CheckpointError, OptionError, StorageError, TrainingError
 from distilbert.training.finetune import finetune
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
-class Stop(Exception):  # noqa: N818 - not an error: what a test ends a run with
+class Stop(Exception):
     pass
 
 

@@ -139,8 +139,10 @@ def _sentences(result: dict[str, Any]) -> str:
     lines = [f"{result['model']} on {result['rows']:,} rows of {result['file']}"]
     for name in (key for key in result if f"{key}_interval" in result):
         low, high = result[f"{name}_interval"]
-        scale, unit = (1, "  ") if name in ("pearson", "spearman") else (100, " %")
-        lines.append(f"  {name:<9}{scale * result[name]:6.2f}{unit}   [{scale * low:.2f}, {scale * high:.2f}]")
+        if name in ("pearson", "spearman"):
+            lines.append(f"  {name:<9}{result[name]:8.4f}   [{low:.4f}, {high:.4f}]")
+        else:
+            lines.append(f"  {name:<9}{100 * result[name]:6.2f} %   [{100 * low:.2f}, {100 * high:.2f}]")
     if against := result.get("against"):
         lines.append(
             f"  against {against['model']} ({100 * against['accuracy']:.2f} %): {against['flips']:,} labels changed "

@@ -117,7 +117,8 @@ def read_recipe(
     except ValidationError as error:
         faults = [_fault(detail) for detail in error.errors()]
         raise OptionError(
-            f"{where}: {'; '.join(faults)}.", "Correct each; docs/recipes.md says what every knob means."
+            f"{where}: {'; '.join(faults)}.",
+            "Correct each; distilbert finetune --help says what each knob is.",
         ) from None
 
 

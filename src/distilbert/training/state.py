@@ -31,7 +31,7 @@ from distilbert.files.table_writer import write_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from typing import TextIO
+    from typing import BinaryIO, TextIO
 
     from torch import nn
 
@@ -106,7 +106,7 @@ class RunFolder:
                 "optimizer": optimizer.state_dict(),
             }
             with atomic_file(self.path / "state.pt") as path, path.open("wb") as file:
-                torch.save(state, file)
+                _dump(state, file)
         for folder in self.path.glob("best-*"):
             if folder != self.best_folder(position):
                 shutil.rmtree(folder)
@@ -133,6 +133,16 @@ class RunFolder:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model.save_pretrained(folder)  # type: ignore[operator]
+
+
+def _dump(state: Mapping[str, Any], file: BinaryIO) -> None:
+    """`torch.save`, whose own error would hide the disk's."""
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
 
 
 @contextmanager

@@ -146,16 +146,15 @@ def _label_names(recipe: FinetuneRecipe, train: _Table, config: DistilBertConfig
     """The names of the logits, in order: the recipe's, else the model's own if they suit, else those of the rows."""
     if recipe.problem_type == "regression":
         return [recipe.label_column]
+    names = label_names(train.labels)
+    least = 2 if recipe.problem_type == "single_label_classification" else 1
+    if len(names) < least:
+        found = f"one label, {names[0]!r}" if names else "no label"
+        raise DataError(
+            f"{recipe.train}: column {recipe.label_column!r} holds {found}.",
+            f"There is nothing to learn from that: it takes {least} at least.",
+        )
     if recipe.labels is not None:
         return recipe.labels
-    if "classification" in " ".join(config.architectures).lower() and knows(config.labels, train.labels):
-        return list(config.labels)
-    names = label_names(train.labels)
-    if len(names) < 2:
-        raise DataError(
-            f"{recipe.train}: column {recipe.label_column!r} holds one label only, {names[0]!r}."
-            if names
-            else f"{recipe.train}: column {recipe.label_column!r} holds no label.",
-            "There is nothing to learn from that; give rows of two labels at least.",
-        )
-    return names
+    classifies = any(name.endswith("ForSequenceClassification") for name in config.architectures)
+    return list(config.labels) if classifies and knows(config.labels, train.labels) else names
