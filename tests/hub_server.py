@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -42,6 +43,8 @@ class Hub(ThreadingHTTPServer):
         ] = {}  # file -> what its next GETs do: "half", "short", "nothing"
         self.headers: dict[str, str | None] = {}  # headers to send otherwise, or not at all, with every HEAD
         self.status: int | None = None  # instead of every answer
+        self.write_token: str | None = None  # who may write
+        self.messages: list[str] = []  # of commits
         self.hangs = False  # never answers
         self.ended = threading.Event()
         self.error_codes = True  # whether refusals say in a header which kind they are, as the real hub's do
@@ -100,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._answer()
+
     def _answer(self) -> None:
         path = urlsplit(self.path).path
         authorization = self.headers.get("authorization")
@@ -108,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.ended.wait()
         elif self.server.status:
             self._refuse(self.server.status, "")
+        elif self.command == "POST":
+            self._post(path, self.rfile.read(int(self.headers["Content-Length"])))
         elif path.startswith("/api/models/"):
             self._api(path.removeprefix("/api/models/"))
         elif "/resolve/" in path:
@@ -189,6 +197,39 @@ class _Handler(BaseHTTPRequestHandler):
         }
         content = json.dumps(info if kind == "revision" else tree).encode()
         self._send(200, {"Content-Type": "application/json"}, content)
+
+    def _post(self, path: str, body: bytes) -> None:
+        """Make a repository, and commit files into it, for who has the token of this hub."""
+        hub, token = self.server, self.server.log[-1].token
+        if token != hub.write_token:
+            self._refuse(401, "", "Invalid username or password.")
+        elif path == "/api/repos/create":
+            made = json.loads(body)
+            repo = "/".join(part for part in (made.get("organization"), made["name"]) if part)
+            if repo not in hub.repos:
+                hub.add(repo, {})
+            self._json({"url": f"{hub.endpoint}/{repo}", "private": made.get("private")})
+        elif path == "/api/validate-yaml":
+            self._json({"errors": [], "warnings": []})
+        elif "/preupload/" in path:
+            asked = json.loads(body)["files"]
+            told = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
+            self._json({"files": [{"path": file["path"], **told} for file in asked]})
+        else:
+            repo = path.removeprefix("/api/models/").partition("/commit/")[0]
+            lines = [json.loads(line) for line in body.splitlines()]
+            files = {
+                line["value"]["path"]: base64.b64decode(line["value"]["content"])
+                for line in lines
+                if line["key"] == "file"
+            }
+            hub.messages.append(lines[0]["value"]["summary"])
+            commit = hub.add(repo, {**hub.repos[repo]["main"], **files})
+            url = f"{hub.endpoint}/{repo}/commit/{commit}"
+            self._json({"success": True, "commitOid": commit, "commitUrl": url})
+
+    def _json(self, value: Any) -> None:
+        self._send(200, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
     def _refuse(self, status: int, code: str, message: str = "", commit: str | None = None) -> None:
         coded = self.server.error_codes

@@ -120,7 +120,7 @@ def test_training_is_refused_naming_the_class_that_trains(
     with pytest.raises(OptionError) as refusal:
         getattr(model, refused)()
     assert refusal.value.fault == f"distilbert.{name} runs without PyTorch and has no {refused}()."
-    assert refusal.value.next_step == f"Training comes with distilbert.models.{name}, in a later release."
+    assert refusal.value.next_step == f"distilbert.models.{name} trains: pip install 'distilbert[train]'."
     assert model.eval() is model.train(False) is model
 
 

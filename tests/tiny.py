@@ -43,7 +43,14 @@ TOKENIZER_CONFIG = {
     "mask_token": "[MASK]",
 }
 
-Head = Literal["none", "sequence-classification", "token-classification", "question-answering", "masked-lm"]
+Head = Literal[
+    "none",
+    "sequence-classification",
+    "token-classification",
+    "question-answering",
+    "masked-lm",
+    "multiple-choice",
+]
 Dtype = Literal["F64", "F32", "F16", "BF16"]
 _ARCHITECTURES = {
     "none": "Model",
@@ -51,6 +58,7 @@ _ARCHITECTURES = {
     "token-classification": "ForTokenClassification",
     "question-answering": "ForQuestionAnswering",
     "masked-lm": "ForMaskedLM",
+    "multiple-choice": "ForMultipleChoice",
 }
 
 
@@ -104,7 +112,7 @@ def _distilbert_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[
         shapes |= _norm(f"{layer}.sa_layer_norm", dim)
         shapes |= _linear(f"{layer}.ffn.lin1", hidden, dim) | _linear(f"{layer}.ffn.lin2", dim, hidden)
         shapes |= _norm(f"{layer}.output_layer_norm", dim)
-    if head == "sequence-classification":
+    if head in ("sequence-classification", "multiple-choice"):
         shapes |= _linear("pre_classifier", dim, dim)
     shapes |= _token_shapes(config, head)
     if head == "masked-lm":
@@ -117,6 +125,8 @@ def _token_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[int, 
     """What both families call by one name: a classifier of texts or tokens, or a span's start and end."""
     if head in ("sequence-classification", "token-classification"):
         return _linear("classifier", config.num_labels, config.dim)
+    if head == "multiple-choice":
+        return _linear("classifier", 1, config.dim)
     return _linear("qa_outputs", 2, config.dim) if head == "question-answering" else {}
 
 
@@ -135,7 +145,7 @@ def _bert_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[int, .
         shapes |= _norm(f"{layer}.attention.output.LayerNorm", dim)
         shapes |= _linear(f"{layer}.intermediate.dense", hidden, dim)
         shapes |= _linear(f"{layer}.output.dense", dim, hidden) | _norm(f"{layer}.output.LayerNorm", dim)
-    if head in ("none", "sequence-classification"):
+    if head in ("none", "sequence-classification", "multiple-choice"):
         shapes |= _linear("pooler.dense", dim, dim)
     shapes |= _token_shapes(config, head)
     if head == "masked-lm":

@@ -4,6 +4,8 @@ The first line names the thing, the rule and the value seen; the second says wha
 The command line prints exactly this and exits with the class's `exit_code`.
 """
 
+_LONGEST = 1200  # characters of a message: a value from a file can be of any length
+
 
 class DistilBertError(Exception):
     """Base of all errors raised on purpose: `except DistilBertError` catches each of them.
@@ -17,7 +19,7 @@ class DistilBertError(Exception):
 
     def __init__(self, fault: str, next_step: str = "") -> None:
         super().__init__(fault, next_step)
-        self.fault = fault
+        self.fault = fault if len(fault) <= _LONGEST else f"{fault[: _LONGEST - 200]} … {fault[-200:]}"
         self.next_step = next_step
 
     def __str__(self) -> str:
@@ -80,7 +82,3 @@ class StorageError(DistilBertError):
 
 class TruncationWarning(UserWarning):
     """A text was longer than the model reads, and its end was left out."""
-
-
-class NewHeadWarning(UserWarning):
-    """A model was loaded with a head that its checkpoint does not have: it is random, and has yet to be trained."""

@@ -151,7 +151,7 @@ def load_model(task: str, name: Name, revision: str | None = None, threads: int 
     return TASKS[found].model(DistilBertConfig.from_folder(bundle.folder), engine, bundle.folder)
 
 
-def _tokenizer(tokenizer: Name | DistilBertTokenizer) -> DistilBertTokenizer:
+def _tokenizer(tokenizer: Name | DistilBertTokenizer | None) -> DistilBertTokenizer:
     if isinstance(tokenizer, DistilBertTokenizer):
         return tokenizer
     if isinstance(tokenizer, str | os.PathLike):

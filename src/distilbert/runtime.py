@@ -1,4 +1,4 @@
-"""The classes people know, over an engine: NumPy in, NumPy out. They run; classes that train come later.
+"""The classes people know, over an engine: NumPy in, NumPy out. They run; `distilbert.models` has those that train.
 
 tokenizer = DistilBertTokenizer.from_pretrained("distilbert-sst2")
 model = DistilBertForSequenceClassification.from_pretrained("distilbert-sst2")
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
-from distilbert.errors import BundleError, CheckpointError, OptionError
+from distilbert.errors import BundleError, CheckpointError, EngineError, OptionError
 from distilbert.files.bundle import Bundle, is_bundle, open_bundle
 from distilbert.files.config import DistilBertConfig
 from distilbert.files.hub import resolve
@@ -113,6 +113,13 @@ class _RunModel(Generic[Output]):
 
     def __init__(self, config: DistilBertConfig, engine: Engine, folder: Path) -> None:
         self.config, self.engine, self.folder = config, engine, folder
+        given, wanted = engine.output_names, [field.name for field in dataclasses.fields(self.output)]
+        if sorted(given) != sorted(wanted):
+            raise EngineError(
+                f"The graph in {folder} gives {', '.join(given):.80}; for {self.task} it must give "
+                f"{', '.join(wanted)}.",
+                "Compile the model again, or install the bundle again.",
+            )
 
     @classmethod
     def from_pretrained(
@@ -178,7 +185,7 @@ class _RunModel(Generic[Output]):
         name = type(self).__name__
         raise OptionError(
             f"distilbert.{name} runs without PyTorch and has no {what}.",
-            f"Training comes with distilbert.models.{name}, in a later release.",
+            f"distilbert.models.{name} trains: pip install 'distilbert[train]'.",
         )
 
 

@@ -72,7 +72,7 @@ def test_killed_and_resumed_it_ends_in_the_bytes_of_an_undisturbed_run(
     stop(*line, out, "--resume", windows=1)
     assert not out.exists()
     outcome = distilbert(*line, out, "--resume")
-    assert outcome.err == f"{out}: 2,048 texts were labelled already\n{out}: 3,172 texts labelled\n"
+    assert outcome.err == f"note: 2,048 texts were labelled already\n{out}: 3,172 texts labelled\n"
     assert out.read_bytes() == (here / f"whole.{ending}").read_bytes()
     assert [row.text("text") for row in read_rows(out)] == TEXTS
     assert names(here) == {"many.txt", f"whole.{ending}", f"a.{ending}"}
@@ -168,6 +168,12 @@ def test_parquet_goes_in_and_out(distilbert: Command, here: Path, tiny_fp32: Pat
     )
     assert from_parquet == from_jsonl
     assert [row["text"] for row in from_parquet] == TEXTS[:50]
+
+
+def test_format_tells_what_standard_input_is(distilbert: Command, here: Path, tiny_fp32: Path) -> None:
+    line = ["classify", "--model", tiny_fp32, "--file", "-", "--format", "csv", "--column", "b", "--json"]
+    [row] = distilbert(*line, stdin=b"a,b\nnot this,great\n").objects()
+    assert row["text"] == "great"
 
 
 def test_books_are_answered_in_small_windows(distilbert: Command, here: Path, tiny_fp32: Path) -> None:

@@ -208,3 +208,9 @@ def test_colours_are_for_terminals_only(distilbert: Command, tiny_fp32: Path) ->
     piped = distilbert.process(*args)
     assert "\x1b" not in piped.out
     assert re.sub(r"\x1b\[\d*m|\r", "", shown) == piped.out
+
+
+def test_a_label_moves_no_cursor(distilbert: Command, tmp_path: Path) -> None:
+    hostile = tiny_checkpoint(tmp_path / "hostile", labels=("A\x1b[2J", "B\r\x1b[31m"))
+    shown = distilbert("classify", "--model", hostile, "great").out
+    assert re.fullmatch(r"[AB][ \[2J31m]+ +\d\.\d{4}  great\n", shown)

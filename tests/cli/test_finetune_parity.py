@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from small_runs import rows_file
 from tiny import tiny_checkpoint
 
 from distilbert.cli.finetune import KNOBS
-from distilbert.training.recipe import FinetuneRecipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,7 +153,9 @@ def test_a_terminal_shows_where_it_is(start: Path, distilbert: Command) -> None:
     assert re.search(r"loss \d\.\d+, [\d,]+ tokens/s", shown)
 
 
-def test_help_needs_no_pytorch_and_tells_each_knob_and_its_default() -> None:
+def test_each_knob_of_a_recipe_is_a_flag_whose_help_tells_the_default() -> None:
+    from distilbert.training.recipe import FinetuneRecipe
+
     assert set(KNOBS) == set(FinetuneRecipe.model_fields)
     for name, field in FinetuneRecipe.model_fields.items():
         told = re.search(r"\[([^\]]+)\]", str(KNOBS[name].get("help")))
@@ -181,6 +183,22 @@ def test_without_pytorch_the_extra_is_named(start: Path) -> None:
     ended = subprocess.run(line, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert "pip install 'distilbert[train]'" in complaint(ended.stderr)
+
+
+def test_the_examples_of_the_help_work_as_they_are_printed(start: Path, distilbert: Command) -> None:
+    from test_main import examples
+
+    (start / "start").rename(start / "my-checkpoint")
+    train = (start / "train.tsv").read_text()
+    (start / "train.tsv").write_text(train.replace("text", "sentence", 1))
+    (start / "recipe.toml").write_text(
+        'model = "my-checkpoint"\ntrain = "train.tsv"\ncolumn = "sentence"\nepochs = 1\nmax_length = 32\n'
+    )
+    plain, recipe, resumed, launched = (shlex.split(line) for line in examples("finetune"))
+    assert distilbert(*plain[1:], "--hold-back", 16, *QUICK).code == 0
+    assert distilbert(*recipe[1:]).code == 0
+    assert "my-other is already there" in distilbert(*resumed[1:]).err
+    assert launched[:2] == ["accelerate", "launch"]  # test_loop_parity.py does
 
 
 # What a user can get wrong: file contents, further options, the exit code, and what the message says.

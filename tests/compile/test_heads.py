@@ -12,8 +12,11 @@ from tiny import tiny_checkpoint
 import distilbert
 from distilbert.compile import Int8, compile_checkpoint, verify
 from distilbert.compile.probes import KEPT_NUMBERS, PROBES, read_one, thinned
+from distilbert.errors import CheckpointError
 from distilbert.files.bundle import open_bundle
+from distilbert.files.checkpoint import TASKS as ALL_TASKS
 from distilbert.files.config import DistilBertConfig
+from distilbert.graph.heads import HEADS
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
@@ -108,3 +111,11 @@ def test_the_card_says_how_to_run_it_and_that_runs(
     assert ("- labels: O, PER" in card) == (head == "token-classification")
     exec(card.split("```python\n")[1].split("```")[0], {})
     assert ("'sequence': " if head == "masked-lm" else "logits=array(") in capsys.readouterr().out
+
+
+def test_there_is_a_graph_for_every_head_but_choosing(tmp_path: Path) -> None:
+    assert ALL_TASKS.keys() - HEADS.keys() == {"multiple-choice"}
+    source = tiny_checkpoint(tmp_path / "model", head="multiple-choice")
+    with pytest.raises(CheckpointError, match="is a model for multiple-choice, for which there is no graph"):
+        compile_checkpoint(source, tmp_path / "bundle")
+    assert distilbert.DistilBertModel.from_pretrained(source).engine.output_names == ("last_hidden_state",)

@@ -170,6 +170,18 @@ def test_a_disk_that_turns_out_full_is_named(tmp_path: Path, monkeypatch: pytest
     assert contents(tmp_path) == {}
 
 
+def test_a_file_that_cannot_be_written_into_a_folder_is_named_by_its_final_place(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with (
+        pytest.raises(StorageError) as raised,
+        atomic_folder(out) as folder,
+        atomic_file(folder / "gone" / "a.txt"),
+    ):
+        pass
+    assert raised.value.fault == f"{out}/gone/a.txt cannot be written: No such file or directory."
+    assert contents(tmp_path) == {}
+
+
 def test_a_writer_that_makes_no_file_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"before")
     with pytest.raises(StorageError), atomic_file(tmp_path / "a") as temporary:

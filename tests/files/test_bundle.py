@@ -165,14 +165,27 @@ def test_opening_trusts_a_file_of_known_size_and_time_and_verifying_does_not(fol
 
 
 def test_a_bundle_of_links_is_read_as_the_hugging_face_cache_keeps_it(folder: Path, tmp_path: Path) -> None:
-    linked = tmp_path / "snapshot"
+    repository = tmp_path / "models--someone--model"
+    linked, blobs = repository / "snapshots" / "0a1b2c", repository / "blobs"
+    blobs.mkdir(parents=True)
     for name in [*FILES, "bundle.json"]:
+        blob = shutil.copy(folder / name, blobs / sha256(folder / name))
         (linked / name).parent.mkdir(parents=True, exist_ok=True)
-        (linked / name).symlink_to(folder / name)
+        (linked / name).symlink_to(os.path.relpath(blob, (linked / name).parent))
     assert open_bundle(linked).manifest == open_bundle(folder).manifest
-    (folder / "README.md").write_bytes(b"changed where the link leads")
+    (linked / "README.md").write_bytes(b"changed where the link leads")
     with pytest.raises(BundleError, match=r"README\.md has"):
         open_bundle(linked)
+
+
+@READERS
+def test_a_link_out_of_the_folder_is_refused_by_name_though_its_bytes_are_right(
+    read: Callable[[Path], Any], folder: Path, tmp_path: Path
+) -> None:
+    shutil.move(folder / "README.md", tmp_path / "elsewhere")
+    (folder / "README.md").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match=r"README\.md cannot be read: it is a link that leads out of"):
+        read(folder)
 
 
 @READERS

@@ -8,7 +8,7 @@ import pytest
 from tiny import tiny_config
 
 from distilbert.files.bundle import Manifest
-from distilbert.files.card import write_card
+from distilbert.files.card import write_card, write_checkpoint_card
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +97,19 @@ def test_the_author_s_words_open_it(name: str, tmp_path: Path) -> None:
     assert front_matter(text).startswith(front)
     assert f"---\n\n# tiny-model\n\n{words}" in text
     assert text.index(words) < text.index("## What it is")
+
+
+def test_a_checkpoints_card_says_what_it_is_how_to_load_it_and_that_nobody_vouches_for_it(
+    tmp_path: Path,
+) -> None:
+    config = tiny_config(labels=("BAD", "GOOD"), architectures=("DistilBertForSequenceClassification",))
+    write_checkpoint_card(tmp_path, "mine", config, "text-classification")
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert text.startswith(
+        "---\nlibrary_name: transformers\npipeline_tag: text-classification\n---\n\n# mine\n"
+    )
+    assert "Nobody has said yet what this model was trained on" in text
+    assert "distilbert, 2 layers of 32" in text
+    assert "labels: BAD, GOOD" in text
+    assert "from distilbert.models import DistilBertForSequenceClassification\n" in text
+    assert 'DistilBertForSequenceClassification.from_pretrained("mine")' in text

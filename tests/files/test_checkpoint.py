@@ -345,17 +345,17 @@ def test_a_head_that_the_config_calls_otherwise_is_refused(tmp_path, architectur
 
 @pytest.mark.parametrize("model_type", ["distilbert", "bert"])
 def test_multiple_choice_is_told_by_the_config_alone(tmp_path, model_type):
-    family = {"distilbert": "DistilBert", "bert": "Bert"}[model_type]
-    names = {"model_type": model_type, "labels": ("one",)}
-    told = tiny_checkpoint(tmp_path / "a", **names, architectures=(f"{family}ForMultipleChoice",))
+    told = tiny_checkpoint(tmp_path / "a", model_type=model_type, head="multiple-choice", labels=("one",))
     checkpoint = read(told)
     assert checkpoint.head == "multiple-choice"
     assert checkpoint.arrays["classifier.weight"].shape == (1, 32)
-    assert read(tiny_checkpoint(tmp_path / "b", **names, architectures=())).head == "sequence-classification"
+    settings = {"model_type": model_type, "labels": ("one",), "architectures": ()}
+    untold = tiny_checkpoint(tmp_path / "b", head="multiple-choice", **settings)
+    assert read(untold).head == "sequence-classification"
 
 
 @pytest.mark.parametrize("model_type", ["distilbert", "bert"])
-@pytest.mark.parametrize("head", [*HEADS, "sequence-classification"])
+@pytest.mark.parametrize("head", [*HEADS, "sequence-classification", "multiple-choice"])
 def test_the_names_to_save_under_are_those_it_is_read_from(tmp_path, model_type, head):
     folder = tiny_checkpoint(tmp_path, model_type=model_type, head=head)
     checkpoint = read(folder)
@@ -535,9 +535,19 @@ def test_reading_takes_the_arrays_memory_and_that_of_one_tensor_more(tmp_path, d
 
 
 def test_a_symlink_is_followed_as_the_hubs_cache_has_them(tmp_path, folder):
+    snapshot, blobs = tmp_path / "snapshots" / "0a1b2c", tmp_path / "blobs"
+    blobs.mkdir()
+    shutil.copytree(folder, snapshot)
+    shutil.move(snapshot / "model.safetensors", blobs / "hash")
+    (snapshot / "model.safetensors").symlink_to("../../blobs/hash")
+    assert read(snapshot).head == "sequence-classification"
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path, folder):
     shutil.move(folder / "model.safetensors", tmp_path / "blob")
     (folder / "model.safetensors").symlink_to(tmp_path / "blob")
-    assert read(folder).head == "sequence-classification"
+    with pytest.raises(CheckpointError, match="it is a link that leads out of the model's folder"):
+        read(folder)
 
 
 def test_the_starter_is_read_whole(shared):

@@ -75,9 +75,10 @@ def modules(model, config):
     kind = type(model).__name__.removeprefix(FAMILIES[config.model_type])
     if kind in ("ForSequenceClassification", "ForTokenClassification"):
         found["classifier"] = model.classifier
-    if kind == "ForSequenceClassification":
-        bert = config.model_type == "bert"
-        found |= {"pooler": base.pooler.dense} if bert else {"pre_classifier": model.pre_classifier}
+    if getattr(base, "pooler", None) is not None:
+        found["pooler"] = base.pooler.dense
+    if type(model).__name__ == "DistilBertForSequenceClassification":
+        found["pre_classifier"] = model.pre_classifier
     if kind == "ForQuestionAnswering":
         found["qa_outputs"] = model.qa_outputs
     if kind in ("ForMaskedLM", "ForPreTraining"):

@@ -328,7 +328,7 @@ BAD_FILES = {
     "a giant number": (b'{"x": ' + b"9" * 10**4 + b"}", "is not valid JSON: "),
     "deep": (b'{"x": ' + b"[" * 10**5, "is nested too deeply"),
     "deep and closed": (b'{"model_type": ' + b"[" * 10**5 + b"]" * 10**5 + b"}", "is nested too deeply"),
-    "large": (b" " * (MAX_CONFIG_BYTES + 1), "is larger than 16 MB"),
+    "large": (b" " * (MAX_CONFIG_BYTES + 1), "it has 4,194,305 bytes, and at most 4,194,304 are read"),
 }
 
 
@@ -347,7 +347,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, content, 
     [
         (Path.exists, "has no config.json"),
         (Path.rmdir, "has no config.json"),
-        (lambda folder: (folder / "config.json").mkdir(), "cannot be read: Is a directory"),
+        (lambda folder: (folder / "config.json").mkdir(), "cannot be read: it is not a regular file"),
         (lambda folder: (folder.rmdir(), folder.write_text("x")), "cannot be read: Not a directory"),
     ],
     ids=["no file", "no folder", "a folder of that name", "a file for a folder"],
@@ -381,3 +381,17 @@ def test_what_a_config_gives_out_cannot_change_it():
     config = DistilBertConfig.from_dict(DISTILBERT | {"task_specific_params": {"a": [1]}})
     config.to_dict()["task_specific_params"]["a"].append(2)
     assert config.to_dict()["task_specific_params"] == {"a": [1]}
+
+
+def test_the_type_of_the_weights_is_told_under_the_name_that_transformers_reads_now():
+    config = DistilBertConfig.from_dict({**DISTILBERT, "torch_dtype": "float16", "mine": 1})
+    saved = config.saved_as("float32").to_dict()
+    assert saved["dtype"] == "float32"
+    assert "torch_dtype" not in saved
+    assert {**saved, "torch_dtype": "float16"} == {**config.to_dict(), "dtype": "float32"}
+
+
+@pytest.mark.parametrize(("told", "ties"), [({}, True), (True, True), (False, False)])
+def test_words_are_tied_unless_the_config_denies_it(told, ties):
+    extra = {"tie_word_embeddings": told} if told != {} else {}
+    assert DistilBertConfig.from_dict({**DISTILBERT, **extra}).ties_words is ties

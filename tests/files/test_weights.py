@@ -189,7 +189,6 @@ BROKEN = {
     "a map that is a list": b'{"weight_map": [["a", "b.safetensors"]]}',
     "metadata of another kind": b'{"weight_map": {"a": "b.safetensors"}, "metadata": 7}',
     "too deep": b'{"weight_map":' + b"[" * 100_000,
-    "too long": b" " * (16 * 2**20 + 1),
 }
 
 
@@ -198,6 +197,14 @@ def test_an_index_that_is_none_is_refused(tmp_path, content):
     sharded(tmp_path)
     (tmp_path / INDEX).write_bytes(content)
     assert f"{INDEX} is not an index of shards" in refused(tmp_path)
+
+
+def test_an_index_of_any_length_is_refused_unread(tmp_path):
+    sharded(tmp_path)
+    (tmp_path / INDEX).write_bytes(b" " * (4 * 2**20 + 1))
+    assert f"{INDEX} cannot be read: it has 4,194,305 bytes, and at most 4,194,304 are read" in refused(
+        tmp_path
+    )
 
 
 def test_an_index_of_nothing_is_refused(tmp_path):

@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from twins import CLASSES, RATES, batch, family_of, labels, theirs
+import tiny
+from twins import CLASSES, RATES, VOCABULARY, batch, family_of, labels, theirs
 
-from distilbert import models
+from distilbert import DistilBertTokenizer, models
 from distilbert.files.checkpoint import read_checkpoint, stored_names
 from distilbert.files.config import DistilBertConfig
 
@@ -106,6 +107,31 @@ def test_they_load_what_we_save_with_equal_logits(tmp_path: Path, name: str) -> 
     assert not any(report.values()), report
     with torch.no_grad():
         same(model(**batch(name)), again.eval()(**batch(name)))
+
+
+@pytest.mark.parametrize("lower", [True, False], ids=["uncased", "cased"])
+@pytest.mark.parametrize("name", CLASSES)
+def test_from_text_to_logits_in_either_case(tmp_path: Path, name: str, lower: bool) -> None:
+    import torch
+    import transformers
+
+    theirs(name).save_pretrained(tmp_path / "theirs")
+    words = (
+        tiny.VOCABULARY[:VOCABULARY] if lower else (*tiny.VOCABULARY[: VOCABULARY - 3], "Good", "A", "##D")
+    )
+    tokenizer = DistilBertTokenizer({word: place for place, word in enumerate(words)}, do_lower_case=lower)
+    model = ours(name, tmp_path / "theirs")
+    model.save_pretrained(tmp_path / "ours", tokenizer)
+    reader = transformers.AutoTokenizer.from_pretrained(tmp_path / "ours")
+    again = getattr(transformers, name).from_pretrained(tmp_path / "ours").eval()
+    texts = (["A Good fiLm"] * 2, ["good Ü!"] * 2) if name.endswith("MultipleChoice") else (["A Good fiLm"],)
+    encoded, expected = tokenizer(*texts), reader(*texts)
+    assert encoded["input_ids"] == expected["input_ids"]
+    inputs = {key: torch.tensor(encoded[key]) for key in ("input_ids", "attention_mask")}
+    if name.endswith("MultipleChoice"):
+        inputs = {key: value[None] for key, value in inputs.items()}
+    with torch.no_grad():
+        same(model(**inputs), again(**inputs))
 
 
 @pytest.mark.parametrize("name", CLASSES)

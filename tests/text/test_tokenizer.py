@@ -47,6 +47,23 @@ def with_model(**changes):
     return content
 
 
+def replacing(pattern):
+    return {"type": "Replace", "pattern": pattern, "content": "ee"}
+
+
+def inside(*steps):
+    return {"type": "Sequence", "normalizers": list(steps)}
+
+
+def template(pieces, tokens=None):
+    tokens = {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]}} if tokens is None else tokens
+    pair = [*pieces, {"Sequence": {"id": "B", "type_id": 1}}]
+    return {"type": "TemplateProcessing", "single": pieces, "pair": pair, "special_tokens": tokens}
+
+
+A, CLS = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[CLS]", "type_id": 0}}
+PRECOMPILED = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
+
 # Reading files
 
 
@@ -226,6 +243,43 @@ def test_windows_line_ends_a_byte_order_mark_and_blanks_at_the_end_are_no_tokens
             {"tokenizer__json": tokenizer_json(model={"type": "BPE", "vocab": {"a": 0}, "merges": []})},
             ["tokenizer.json", "BPE", "WordPiece"],
         ),
+        "a regex": (
+            {"tokenizer__json": tokenizer_json(normalizer=replacing({"Regex": "(a*)*b"}))},
+            ["tokenizer.json", "normalizer", "Replace", "BertNormalizer"],
+        ),
+        "a growing text inside": (
+            {"tokenizer__json": tokenizer_json(normalizer=inside(inside(replacing({"String": "e"}))))},
+            ["tokenizer.json", "normalizer", "Replace"],
+        ),
+        "too many steps": (
+            {"tokenizer__json": tokenizer_json(normalizer=inside(*[{"type": "NFC"}] * 21))},
+            ["tokenizer.json", "22 steps", "20"],
+        ),
+        "a precompiled map": (
+            {"tokenizer__json": tokenizer_json(normalizer=PRECOMPILED)},
+            ["tokenizer.json", "precompiled"],
+        ),
+        "its name in escapes": (
+            {
+                "tokenizer__json": json.dumps(tokenizer_json(normalizer=PRECOMPILED)).replace(
+                    "com", r"\u0063om"
+                )
+            },
+            ["tokenizer.json", "precompiled"],
+        ),
+        "a template without a text": (
+            {"tokenizer__json": tokenizer_json(post_processor=template([CLS]))},
+            ["tokenizer.json", "0 texts instead of A"],
+        ),
+        "a template of a stranger": (
+            {"tokenizer__json": tokenizer_json(post_processor=template([CLS, A], {}))},
+            ["tokenizer.json", "which one id '[CLS]' has"],
+        ),
+        "a long word": (
+            {"tokenizer__json": with_model(max_input_chars_per_word=1001)},
+            ["tokenizer.json", "max_input_chars_per_word is 1,001"],
+        ),
+        "half a surrogate pair": ({"config": {"sep_token": "\ud800"}}, ["sep_token", "ud800"]),
         "tokenizer.json without words": (
             {"tokenizer__json": with_model(vocab={})},
             ["tokenizer.json", "empty"],
@@ -237,6 +291,20 @@ def test_files_that_cannot_be_used_are_refused_by_name(tmp_path, files, seen):
     with pytest.raises(TokenizerError) as refused:
         DistilBertTokenizer.from_folder(write(tmp_path, **files))
     assert_says(refused.value, *seen)
+
+
+def test_ids_that_no_vocabulary_can_have_are_refused_and_ids_beyond_it_are_nothing():
+    for ids in (-1, [-1], [2**40], ["a"], None):
+        with pytest.raises(TokenizerError, match="Token ids must be whole numbers from 0"):
+            TOKENIZER.convert_ids_to_tokens(ids)
+    assert TOKENIZER.convert_ids_to_tokens([2, 10**6]) == ["[CLS]", None]
+
+
+def test_an_id_so_large_that_writing_the_vocabulary_would_fill_memory_is_refused(tmp_path):
+    vocabulary = {**IDS, "the": 2**32 - 1}
+    folder = write(tmp_path, tokenizer__json=with_model(vocab=vocabulary))
+    with pytest.raises(TokenizerError, match="'the' has the id 4,294,967,295, and the largest"):
+        DistilBertTokenizer.from_folder(folder).save_pretrained(tmp_path / "out")
 
 
 def assert_says(error: DistilBertError, *seen):
@@ -301,6 +369,13 @@ def test_the_pipelines_fast_path_gives_the_ids_of_a_call(batch, max_length, stra
     assert (fast.token_type_ids is None) == (not any(isinstance(row, tuple) for row in batch))
     whole = tokenizer(batch)["input_ids"]
     assert fast.truncated == [max_length is not None and len(ids) > max_length for ids in whole]
+
+
+@given(rows)
+def test_a_row_is_built_of_its_texts_ids(row):
+    pair = row if isinstance(row, tuple) else (row,)
+    built = TOKENIZER.build_inputs_with_special_tokens(*map(TOKENIZER.text_ids, pair))
+    assert built == TOKENIZER(*pair)["input_ids"]
 
 
 @given(st.lists(rows, min_size=1, max_size=4), lengths, st.sampled_from(["left", "right"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,7 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distilbert.errors import OptionError
+from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.text.windows import windows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 sizes = st.integers(1, 40).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1)))
 
@@ -62,3 +67,69 @@ def test_windows_that_cannot_move_on_are_refused(size, overlap):
 
 def test_the_answered_parts_weigh_as_much_as_the_text():
     assert np.sum([w.answered for w in windows(1000, 512, 128)]) == 1000
+
+
+# The same on texts whose characters, words and tokens are not one and the same
+
+CLUSTERS = (
+    *("👩\u200d👩\u200d👧", "👍🏽", "🇩🇪", "e\u0301", "a\u0323\u0302", "\u0301", "क्षि", "Å", "ﷺ"),
+    *(
+        "שלום",
+        "مرحبا",
+        "\u202e",
+        "\u200f",
+        "映",
+        "画",
+        "한국어",
+        "ไทย",
+        "good",
+        "unbelievably",
+        "##s",
+        "[SEP]",
+    ),
+    *(" ", "  ", "\n", "\u200b", "\x00", "."),
+)
+any_text = st.lists(st.sampled_from(CLUSTERS), max_size=80).map("".join) | st.text(max_size=200)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(embedded: Path) -> DistilBertTokenizer:
+    return DistilBertTokenizer.from_folder(embedded)
+
+
+@given(any_text, sizes)
+def test_every_token_of_any_script_is_answered_once_at_its_place_in_the_text(
+    tokenizer, text, size_and_overlap
+):
+    whole = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, places = whole.input_ids, whole["offset_mapping"]
+    cut = list(windows(len(ids), *size_and_overlap))
+    assert [
+        token for w in cut for token in ids[w.start : w.stop][w.first - w.start : w.last - w.start]
+    ] == ids
+    assert [place for w in cut for place in places[w.first : w.last]] == places
+
+
+MEGABYTES = {  # a megabyte of UTF-8 -> its tokens
+    "one word": ("a" * 10**6, 1),
+    "many words": ("a warm and funny film. " * 43_479, 6 * 43_479),
+    "Chinese, where each character is a word": ("映画" * 166_667, 333_334),
+    "emoji in a row": ("👍" * 250_000, 1),
+    "combining marks": ("e\u0301 " * 250_000, 250_000),
+    "right-to-left words": ("שלום " * 111_112, 4 * 111_112),
+}
+
+
+@pytest.mark.parametrize("kind", MEGABYTES)
+def test_every_token_of_a_megabyte_is_answered_once(kind: str, tokenizer) -> None:
+    text, tokens = MEGABYTES[kind]
+    assert len(text.encode()) == pytest.approx(10**6, rel=0.01)
+    ids = tokenizer.text_ids(text)
+    assert len(ids) == tokens
+    cut = list(windows(len(ids), size=510, overlap=127))
+    assert [place for w in cut for place in range(w.first, w.last)] == list(range(tokens))
+    assert max(w.stop - w.start for w in cut) <= 510
+
+
+def test_a_megabyte_of_one_word_is_one_unknown_word(tokenizer) -> None:
+    assert tokenizer.text_ids("a" * 10**6) == [tokenizer.unk_token_id]

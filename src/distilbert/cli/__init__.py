@@ -10,13 +10,14 @@ from pathlib import Path
 
 import click
 
-from distilbert.errors import DistilBertError, NewHeadWarning, TruncationWarning
+from distilbert.errors import DistilBertError
 
 COMMANDS = {
     "classify": "label texts",
     "compile": "turn a checkpoint into a bundle that runs fast",
     "convert": "turn a pytorch_model.bin into a checkpoint without code",
     "finetune": "train a checkpoint on your rows",
+    "info": "say what a model is, and what it is at home in",
     "score": "measure a model on a labelled file",
     "verify": "check a bundle's files and replay its probes",
 }
@@ -93,5 +94,5 @@ def _fail(message: str, code: int) -> int:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
-    if issubclass(category, TruncationWarning | NewHeadWarning):
+    if category.__module__.startswith("distilbert."):
         click.echo(f"note: {message}", err=True)

@@ -4,70 +4,56 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from distilbert.cli.progress import counted_texts
+from distilbert.cli.terminal import counted_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from distilbert.files.resumable import ResumableTable
     from distilbert.files.tables import Row
 
 WINDOW = 1024  # texts: what a kill may undo
-CHARACTERS = 1 << 22  # of a window's texts, which bounds memory where texts are books
-
-Texts = list[dict[str, str]]
+CHARACTERS = 1 << 22  # in a window, which bounds memory where texts are books
 
 
-def answer_file(
-    file: str,
-    out: Path,
-    answer: Callable[[Texts], list[dict[str, Any]]],
-    *,
-    text_of: Callable[[Row], dict[str, str]],
-    columns: Sequence[str],
-    made_from: Mapping[str, Any],
-    resume: bool,
+def answer_in_windows(
+    rows: Iterator[Row],
+    answer: Callable[[list[Row]], Iterable[Mapping[str, Any]]],
+    table: ResumableTable,
+    count_lines: Callable[[], int],
 ) -> int:
-    """Write `answer` of every row of `file` to `out` and return the number of rows.
+    """Append `answer` of every window of rows that `table` does not hold yet; return how many it holds then.
 
     Windows lie at the same rows in every run, so that a resumed table equals an undisturbed one's to the byte, also
-    in float32, where answers may depend on their batch in the last bit.
+    in float32, where answers may depend on their batch in the last bit. `count_lines` counts the input's.
     """
-    from distilbert.files.cache import sha256
-    from distilbert.files.resumable import resumable_table
-    from distilbert.files.tables import line_count, read_rows
-
-    rows = read_rows(file)
-    made_from = {"input": sha256(Path(file)), **made_from}
-    with resumable_table(out, columns, made_from, resume=resume) as table:
-        skipped = deque(islice(rows, table.rows), maxlen=1)
-        if skipped:
-            click.echo(f"{out}: {table.rows:,} texts were labelled already", err=True)
-        with counted_texts(lambda: line_count(file), skipped[0].line if skipped else 0) as advance:
-            try:
-                for window, line in _windows(rows, text_of):
-                    table.append(answer(window))
-                    advance(len(window), line)
-            except BaseException:
-                if table.rows:
-                    click.echo(f"note: {table.rows:,} texts are safe; --resume goes on from there", err=True)
-                raise
-        return table.rows
+    skipped = deque(islice(rows, table.rows), maxlen=1)
+    if skipped:
+        click.echo(f"note: {table.rows:,} texts were labelled already", err=True)
+    with counted_texts(count_lines, skipped[0].line if skipped else 0) as advance:
+        try:
+            for window in _windows(rows):
+                table.append(list(answer(window)))
+                advance(len(window), window[-1].line)
+        except BaseException:
+            if table.rows:
+                click.echo(f"note: {table.rows:,} texts are safe; --resume goes on from there", err=True)
+            raise
+    return table.rows
 
 
-def _windows(rows: Iterator[Row], text_of: Callable[[Row], dict[str, str]]) -> Iterator[tuple[Texts, int]]:
-    """Yield each window's texts, and the line it ends at."""
-    texts: Texts = []
+def _windows(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    window: list[Row] = []
     characters = 0
     for row in rows:
-        texts.append(text_of(row))
-        characters += sum(map(len, texts[-1].values()))
-        if len(texts) == WINDOW or characters >= CHARACTERS:
-            yield texts, row.line
-            texts, characters = [], 0
-    if texts:
-        yield texts, row.line
+        window.append(row)
+        characters += sum(len(value) for value in row.values.values() if isinstance(value, str))
+        if len(window) == WINDOW or characters >= CHARACTERS:
+            yield window
+            window, characters = [], 0
+    if window:
+        yield window

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distilbert.cli import options
-from distilbert.cli.bulk import answer_file
-from distilbert.cli.progress import counted_texts
+from distilbert.cli.bulk import answer_in_windows
+from distilbert.cli.terminal import counted_texts, printable
 from distilbert.errors import OptionError
 
 if TYPE_CHECKING:
@@ -26,13 +26,18 @@ Examples:
   distilbert classify "A warm and funny film." "Dull."
   distilbert classify --file reviews.csv --column review --out answers.csv
   distilbert classify --file reviews.csv --column review --out answers.csv --resume
-  zcat reviews.txt.gz | distilbert classify --file - --json"""
+  zcat reviews.csv.gz | distilbert classify --file - --format csv --column review --json"""
 )
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option(
     "--file",
     metavar="FILE",
     help="A .txt, .csv, .tsv or .jsonl file, .gz too, or .parquet; - is standard input.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(["txt", "csv", "tsv", "jsonl"]),
+    help="What --file is, where its name does not say [default for -: txt].",
 )
 @options.column
 @options.pair_column
@@ -47,6 +52,7 @@ Examples:
 def command(
     texts: tuple[str, ...],
     file: str | None,
+    format: str | None,  # noqa: A002
     column: str,
     pair_column: str | None,
     out: str | None,
@@ -64,8 +70,10 @@ def command(
     whatever stopped it.
     """
     from distilbert.files.bundle import manifest_sha256
+    from distilbert.files.cache import sha256
+    from distilbert.files.resumable import resumable_table
     from distilbert.files.table_writer import write_rows
-    from distilbert.files.tables import read_rows
+    from distilbert.files.tables import line_count, read_rows
     from distilbert.pipelines import load_model, pipeline
 
     _refuse_misuse(texts, file, pair_column, out, as_json)
@@ -73,10 +81,10 @@ def command(
     if resume and at_once:
         raise OptionError(*at_once)
     text_of = partial(options.text_of, column=column, pair_column=pair_column)
-    rows = map(text_of, read_rows(file)) if file else ({"text": text} for text in texts)
+    table = read_rows(file, format=format) if file else None
+    rows = ({"text": text} for text in texts) if table is None else map(text_of, table)
     loaded = load_model("text-classification", model, revision, threads)
     classify = pipeline("text-classification", loaded, long=long)
-    columns = _columns(classify.config.num_labels, top_k, pair_column)
     if not out:
         answers = _answers(classify, rows, top_k)
         if as_json:
@@ -84,24 +92,26 @@ def command(
         else:
             _print(_flat(answers), min(top_k or 1, classify.config.num_labels))
         return
-    if at_once:
+    columns = _columns(classify.config.num_labels, top_k, pair_column)
+    if at_once or not (file and table):
         count = write_rows(out, _flat(_counted(_answers(classify, rows, top_k))), columns)
     else:
-        count = answer_file(
-            str(file),
-            Path(out),
-            lambda window: list(_flat(_answers(classify, window, top_k))),
-            text_of=text_of,
-            columns=columns,
-            made_from={
-                "model": manifest_sha256(loaded.folder),
-                "--column": column,
-                "--pair-column": pair_column,
-                "--top-k": top_k,
-                "--long": long,
-            },
-            resume=resume,
-        )
+        made_from = {
+            "input": sha256(Path(file)),
+            "model": manifest_sha256(loaded.folder),
+            "--format": format,
+            "--column": column,
+            "--pair-column": pair_column,
+            "--top-k": top_k,
+            "--long": long,
+        }
+        with resumable_table(Path(out), columns, made_from, resume=resume) as answered:
+            count = answer_in_windows(
+                table,
+                lambda window: _flat(_answers(classify, [text_of(row) for row in window], top_k)),
+                answered,
+                partial(line_count, file, format=format),
+            )
     click.echo(f"{out}: {count:,} {'text' if count == 1 else 'texts'} labelled", err=True)
 
 
@@ -190,15 +200,10 @@ def _print(answers: Iterable[dict[str, Any]], top_k: int) -> None:
     """One line a text: label, score, text; labels coloured on a terminal."""
     colours = {"POSITIVE": "green", "NEGATIVE": "red"}
     for row in answers:
-        text = " / ".join(_printable(row[key]) for key in ("text", "text_pair") if key in row)
+        text = " / ".join(printable(row[key]) for key in ("text", "text_pair") if key in row)
         for place in range(1, top_k + 1):
             suffix = "" if place == 1 else f"_{place}"
             if f"label{suffix}" in row:
                 label, score = row[f"label{suffix}"], row[f"score{suffix}"]
-                shown = click.style(f"{label:<10}", fg=colours.get(label, "cyan"))
+                shown = click.style(f"{printable(label):<10}", fg=colours.get(label, "cyan"))
                 click.echo(f"{shown} {score:.4f}  {text if place == 1 else ''}".rstrip())
-
-
-def _printable(text: str) -> str:
-    """A text on one line, without what would move a terminal's cursor or change its colours."""
-    return "".join(char if char.isprintable() else " " for char in text)

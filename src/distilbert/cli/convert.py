@@ -7,8 +7,9 @@ import click
 
 @click.command(
     epilog="""\b
-Example:
-  distilbert convert my-model/pytorch_model.bin --out my-checkpoint/"""
+Examples:
+  distilbert convert my-model/pytorch_model.bin --out my-safe-checkpoint/
+  distilbert convert pytorch_model.bin --out ../my-safe-checkpoint/"""
 )
 @click.argument("file", metavar="PYTORCH_MODEL.BIN")
 @click.option(

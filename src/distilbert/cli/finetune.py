@@ -87,12 +87,10 @@ def knobs(command: Callable[..., None]) -> Callable[..., None]:
 @click.command(
     epilog="""\b
 Examples:
-  distilbert finetune --model my-checkpoint/ --train train.csv --dev held_back.csv --out my-classifier/
-  distilbert finetune --model my-checkpoint/ --train train.tsv --hold-back 500 --column sentence1
-      --pair-column sentence2 --label-column score --problem-type regression --out my-scorer/
-  distilbert finetune --recipe recipes/sst2-teacher.toml --seed 1 --out teacher-1/
-  distilbert finetune --recipe recipes/sst2-teacher.toml --seed 1 --out teacher-1/ --resume
-  accelerate launch --multi_gpu --num_processes 2 -m distilbert finetune --recipe recipes/rte.toml --out rte/"""
+  distilbert finetune --model my-checkpoint/ --train train.tsv --column sentence --hold-back 500 --out my-classifier/
+  distilbert finetune --recipe recipe.toml --seed 1 --out my-other/
+  distilbert finetune --recipe recipe.toml --seed 1 --out my-other/ --resume
+  accelerate launch --multi_gpu --num_processes 2 -m distilbert finetune --recipe recipe.toml --out my-third/"""
 )
 @click.option(
     "--recipe",

@@ -19,6 +19,7 @@ from distilbert.files.cache import cache_folder, known_sha256
 from distilbert.files.card import write_card
 from distilbert.files.checkpoint import TASKS, read_checkpoint
 from distilbert.files.config import DistilBertConfig
+from distilbert.files.reading import checked_size
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def _digest(source: Path, head: bool) -> str:
     try:
         for path in sorted(source.iterdir()):
             if path.suffix in {".json", ".txt", ".safetensors"} and path.is_file():
+                checked_size(path)
                 digest.update(os.fsencode(f"{path.name}:{known_sha256(path)}\n"))
     except OSError as error:
         raise CheckpointError(

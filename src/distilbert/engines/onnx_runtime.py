@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from distilbert.engines.graph_file import GraphFault, read_graph
+from distilbert.engines.graph_sizes import check_graph
 from distilbert.engines.threads import choose_threads
 from distilbert.errors import EngineError
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OnnxRuntimeEngine:
-    """Runs a `.onnx` file (a path), or a graph in memory (its bytes), on the processor.
+    """Runs a bundle's `.onnx` file (a path), or a graph that this process made (its bytes), on the processor.
 
     `threads` is the number of workers: `distilbert.engines.threads.choose_threads` says what None means.
     It can be pickled and survives a fork. Raises `EngineError` for a graph that ONNX Runtime refuses.
@@ -60,6 +62,8 @@ class OnnxRuntimeEngine:
 def _open_session(model: Path | bytes) -> Any:
     import onnxruntime
 
+    if not isinstance(model, bytes):  # bytes are a graph that this process made
+        _check(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # it pays for one shape; every batch here has its own
@@ -74,12 +78,25 @@ def _open_session(model: Path | bytes) -> Any:
         ) from error
 
 
+def _check(path: Path) -> None:
+    """Refuse a file that ONNX Runtime must not open: see `engines.graph_file`."""
+    try:
+        check_graph(read_graph(path))
+    except OSError as error:
+        fault = f"{path} cannot be read: {error.strerror}."
+    except GraphFault as error:
+        fault = f"{path} {error}."
+    else:
+        return
+    raise EngineError(fault, "Compile the model again, or install the bundle again.")
+
+
 def _runtime_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises: classes of its own, which share no base with one another but Exception."""
+    """What ONNX Runtime raises: classes of its own, sharing no base but Exception, and ValueError."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     named = [value for value in vars(state).values() if isinstance(value, type)]
-    return (RuntimeError, *(kind for kind in named if issubclass(kind, Exception)))
+    return (RuntimeError, ValueError, *(kind for kind in named if issubclass(kind, Exception)))
 
 
 def _shown(model: Path | bytes) -> str:

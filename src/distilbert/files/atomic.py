@@ -49,7 +49,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         new_parents = [parent for parent in path.parents if not parent.exists()]
     temporary = _neighbour(path)
     try:
-        with named_errors(path):
+        with named_errors(path, temporary=temporary):
             temporary.mkdir(parents=True)
             yield temporary
             for written in temporary.rglob("*"):
@@ -74,11 +74,18 @@ def _neighbour(path: Path) -> Path:
 
 @contextmanager
 def named_errors(
-    path: Path, next_step: str = "Free space or choose another place; nothing was left half-written."
+    path: Path,
+    next_step: str = "Free space or choose another place; nothing was left half-written.",
+    *,
+    temporary: Path | None = None,
 ) -> Iterator[None]:
-    """Turn what the system says into a `StorageError` about `path`."""
+    """Turn what the system says into a `StorageError` about `path`, which is `temporary` until it is whole."""
     try:
         yield
+    except StorageError as error:  # of a file in a folder: its final place says more than its present one
+        if temporary is None:
+            raise
+        raise StorageError(error.fault.replace(str(temporary), str(path)), error.next_step) from error
     except BrokenPipeError:  # whoever reads has enough, which is nothing about this path
         raise
     except OSError as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from distilbert.errors import BundleError
 from distilbert.files.cache import known_sha256, sha256
+from distilbert.files.reading import checked_size, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ FORMAT_VERSION = 1
 Precision = Literal["fp32", "int8"]
 GRAPHS: dict[str, str] = {"fp32": "onnx/model.onnx", "int8": "onnx/model_quantized.onnx"}
 
+_MAX_MANIFEST_BYTES = 4 * 2**20  # of a language model, whose probes are the longest, 0.4
+_LONGEST_NAME = 255
 _INSTALL_AGAIN = "Compile, install or download the bundle again."
 
 
@@ -105,7 +108,12 @@ def verify_files(folder: Path) -> Bundle:
     return _checked(folder, sha256)
 
 
-def _checked(folder: Path, digest: Callable[[Path], str]) -> Bundle:
+def measure_bundle(folder: Path) -> Bundle:
+    """As `open_bundle`, but files are measured and not read: to say what a bundle is, not to run it."""
+    return _checked(folder, None)
+
+
+def _checked(folder: Path, digest: Callable[[Path], str] | None) -> Bundle:
     manifest = read_manifest(folder / MANIFEST)
     for name, record in manifest.files.items():
         _check_file(folder, name, record, digest)
@@ -125,11 +133,11 @@ def _read_by_name(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.suffix in {".json", ".txt"}}
 
 
-def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[Path], str]) -> None:
+def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[Path], str] | None) -> None:
     path = folder / name
     try:
-        size = path.stat().st_size
-        found = digest(path) if size == record.size else ""
+        size = checked_size(path, folder)
+        found = digest(path) if digest and size == record.size else record.sha256
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.", _INSTALL_AGAIN) from error
     if size != record.size:
@@ -144,7 +152,7 @@ def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[P
 def read_manifest(path: Path) -> Manifest:
     """Read a `bundle.json`, which names only files of its own folder, or raise `BundleError`."""
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_small(path, _MAX_MANIFEST_BYTES))
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.", "Name a bundle's folder.") from error
     except (ValueError, RecursionError) as error:
@@ -161,9 +169,16 @@ def read_manifest(path: Path) -> Manifest:
         raise BundleError(f"{path} is not a bundle's manifest: {error!r}.", _INSTALL_AGAIN) from error
     for name in manifest.files:
         parts = PurePosixPath(name)
-        if parts.is_absolute() or ".." in parts.parts or not name.isprintable() or "\\" in name:
+        if (
+            parts.is_absolute()
+            or ".." in parts.parts
+            or not name.isprintable()
+            or "\\" in name
+            or len(name) > _LONGEST_NAME
+        ):
             raise BundleError(
-                f"{path} names a file that cannot lie in its folder: {name!r}.", "Do not use this bundle."
+                f"{path} names a file that cannot lie in its folder: {name!r:.100}.",
+                "Do not use this bundle.",
             )
     return manifest
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from distilbert.files.reading import checked_size
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from distilbert.files.bundle import Manifest
     from distilbert.files.config import DistilBertConfig
+
+CARD = "README.md"
+_LARGEST_CARD = 2**20  # bytes; what is beyond is not read
+_AT_HOME = "Where it is at home"
 
 _NO_ABOUT = """Nobody has said yet what this model was trained on, where it is at home and under which licence:
 compile it with `--about FILE` to say so here."""
@@ -52,7 +61,48 @@ def write_card(folder: Path, name: str, config: DistilBertConfig, manifest: Mani
         *([_gate(manifest)] if manifest.gate else []),
         _run(manifest.task, name),
     ]
-    (folder / "README.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    (folder / CARD).write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card says: its front matter, a list of words by key, and where the model is at home, in Markdown."""
+
+    front: Mapping[str, list[str]] = field(default_factory=dict)
+    at_home: str = ""
+
+
+def read_card(folder: Path) -> Card | None:
+    """Read a folder's `README.md`, whoever wrote it; None where there is none that can be read.
+
+    Of the front matter, plain words and lists of them are understood, not all of YAML.
+    """
+    path = folder / CARD
+    try:
+        checked_size(path)
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_CARD).decode("utf-8", "replace").replace("\r\n", "\n")
+    except OSError:
+        return None
+    front, body = _split_front_matter(text)
+    at_home = re.search(rf"^## {_AT_HOME}$(.*?)(^## |\Z)", body, re.MULTILINE | re.DOTALL)
+    return Card(_front_words(front), at_home[1].strip() if at_home else "")
+
+
+def _front_words(front: str) -> dict[str, list[str]]:
+    words: dict[str, list[str]] = {}
+    key = ""
+    for line in front.splitlines():
+        if found := re.fullmatch(r"(\w+):\s*(.*)", line):
+            key, word = found[1], found[2]
+            words[key] = []
+        elif found := re.fullmatch(r"\s*- (.*)", line):
+            word = found[1]
+        else:
+            continue
+        if key and word.strip("\"' "):
+            words[key].append(word.strip("\"' "))
+    return words
 
 
 def write_checkpoint_card(folder: Path, name: str, config: DistilBertConfig, task: str) -> None:

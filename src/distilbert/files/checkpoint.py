@@ -5,6 +5,7 @@ names are DistilBERT's, without prefix. The headers are judged whole, by `files.
 before an array is allocated; tensors are read one by one, so that memory stays near the result's.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ TASKS: Mapping[Head, str] = {
     "multiple-choice": "multiple-choice",
 }
 
+_MOST_MADE = 8192  # sinusoidal positions: config.json alone says how many, so a made table is kept small
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TOKEN_TYPES = "embeddings.token_type_embeddings.weight"
 _VOCABULARY = "embeddings.word_embeddings.weight"
@@ -60,6 +62,13 @@ class Checkpoint:
     arrays: dict[str, Float32]
 
 
+class Outline(NamedTuple):
+    """What a checkpoint's headers say: its head, and by canonical name each tensor's name in the file and place."""
+
+    head: Head
+    tensors: dict[str, tuple[str, Stored]]
+
+
 def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
     """Read `folder/model.safetensors`, or the shards of its index, as `config` describes it.
 
@@ -71,6 +80,17 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
     >>> read_checkpoint(folder, config).arrays["classifier.weight"].shape  # doctest: +SKIP
     (2, 768)
     """
+    head, tensors = read_outline(folder, config)
+    arrays = {canonical: read_tensor(*named) for canonical, named in tensors.items()}
+    if _POSITIONS not in arrays:
+        arrays[_POSITIONS] = sinusoidal_positions(config.max_position_embeddings, config.dim)
+    if _PROJECTOR in arrays and np.array_equal(arrays[_PROJECTOR], arrays[_VOCABULARY]):
+        del arrays[_PROJECTOR]
+    return Checkpoint(config, head, arrays)
+
+
+def read_outline(folder: Path, config: DistilBertConfig) -> Outline:
+    """Judge the headers of a checkpoint's weights as `read_checkpoint` does, and read no weights."""
     path = weights_file(Path(folder))
     tensors = read_headers(path)
     stored = {_bare_name(name, config.model_type): name for name in tensors}
@@ -88,16 +108,31 @@ def read_checkpoint(folder: Path, config: DistilBertConfig) -> Checkpoint:
         raise CheckpointError(
             f"{path}: {listed(faults)}.", "Check that config.json and weights belong together."
         )
-    arrays = {
-        spec.canonical: read_tensor(stored[name], tensors[stored[name]])
+    found = {
+        spec.canonical: (stored[name], tensors[stored[name]])
         for name, spec in expected.items()
         if name in stored
     }
-    if _POSITIONS not in arrays:
-        arrays[_POSITIONS] = sinusoidal_positions(config.max_position_embeddings, config.dim)
-    if _PROJECTOR in arrays and np.array_equal(arrays[_PROJECTOR], arrays[_VOCABULARY]):
-        del arrays[_PROJECTOR]
-    return Checkpoint(config, head, arrays)
+    return Outline(head, found)
+
+
+def told_head(config: DistilBertConfig) -> Head | None:
+    """The head that `architectures` names, where weights are not at hand; None where it names none that we know."""
+    kind = _kind(config)
+    return next((head for head, spec in _HEADS.items() if kind in spec.architectures), None)
+
+
+def count_parameters(config: DistilBertConfig, head: Head) -> int:
+    """How many numbers such a model has; a projection that is tied to the word embeddings counts once.
+
+    >>> count_parameters(DistilBertConfig(), "none")
+    66362880
+    """
+    return sum(
+        math.prod(tensor.shape)
+        for tensor in _expected(config, head).values()
+        if tensor.canonical != _PROJECTOR or not config.ties_words
+    )
 
 
 def tensor_shapes(config: DistilBertConfig, head: Head) -> dict[str, tuple[int, ...]]:
@@ -291,10 +326,14 @@ def _name_decoder_bias(stored: dict[str, str]) -> None:
         stored[_DECODER_BIAS] = stored.pop(_OLD_DECODER_BIAS)
 
 
+def _kind(config: DistilBertConfig) -> str:
+    """What `architectures` says without the family's name; "" where it says nothing."""
+    return re.sub("^(DistilBert|Bert)", "", config.architectures[0] if config.architectures else "")
+
+
 def _find_head(path: Path, config: DistilBertConfig, stored: Mapping[str, str]) -> Head:
     """Which head the tensors make; raises when `architectures` says another, or one that we cannot run."""
-    architecture = config.architectures[0] if config.architectures else ""
-    kind = re.sub("^(DistilBert|Bert)", "", architecture)
+    kind = _kind(config)
     if kind in _NOT_YET:
         raise CheckpointError(
             f"{path} is a model for {_NOT_YET[kind]}, which is not supported yet.",
@@ -311,7 +350,7 @@ def _find_head(path: Path, config: DistilBertConfig, stored: Mapping[str, str]) 
     surplus = [sign for sign in signs[found] if sign not in signs[told[0]]]
     lacking = [f"no {sign}" for sign in signs[told[0]] if sign not in stored]
     raise CheckpointError(
-        f"{path} holds {(surplus + lacking)[0]}, but config.json's architectures says {architecture}.",
+        f"{path} holds {(surplus + lacking)[0]}, but config.json's architectures says {config.architectures[0]}.",
         "Check that config.json and weights belong together.",
     )
 
@@ -328,7 +367,7 @@ def _missing_and_left_over(
     stored: Mapping[str, str], expected: Mapping[str, _Tensor], config: DistilBertConfig, head: Head
 ) -> Iterator[str]:
     needless = {
-        _POSITIONS: config.sinusoidal_pos_embds,
+        _POSITIONS: config.sinusoidal_pos_embds and config.max_position_embeddings <= _MOST_MADE,
         _PROJECTOR: config.ties_words,
     }
     for bare, spec in expected.items():

@@ -124,9 +124,15 @@ def _shown(made_from: Mapping[str, Any], name: str) -> str:
     return f"{made_from.get(name)!s:.24}"
 
 
-def _opened(path: Path) -> FileIO:
+@contextmanager
+def _opened(path: Path) -> Iterator[FileIO]:
     """Open to read and write from the start, as it is or new; each write goes straight to the system."""
-    return FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+    file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+")
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # what counts was flushed before
+            file.close()
 
 
 def _lock(table: FileIO, partial: Path) -> None:

@@ -107,9 +107,9 @@ def read_column(path: str | Path, column: str = "text", *, format: str | None = 
     return (row.text(column) for row in read_rows(path, format=format))
 
 
-def line_count(path: str | Path) -> int:
+def line_count(path: str | Path, *, format: str | None = None) -> int:  # noqa: A002
     """Count a table's lines (of parquet, its rows): how far there is to go. Raises as `read_rows` does."""
-    kind, zipped = format_of(path)
+    kind, zipped = format_of(path, format)
     if kind == "parquet":
         from distilbert.files.parquet import count_rows
 

@@ -5,12 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi, constants
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
-)
 
 from distilbert.errors import HubError
 
@@ -27,15 +21,10 @@ def upload(folder: Path, repo: str, private: bool | None, message: str) -> str:
     try:
         api.create_repo(repo, private=private, exist_ok=True)
         return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message=message))
-    except (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalTokenNotFoundError,
-        OfflineModeIsEnabled,
-        OSError,
-    ) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+    except Exception as error:  # the library raises its own kinds, httpx's, OSError, ValueError, ...
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[0][:200].rstrip(".") if lines else type(error).__name__
         raise HubError(
-            f"{repo} cannot be written at {constants.ENDPOINT}: {reason}",
+            f"{repo} cannot be written at {constants.ENDPOINT}: {reason}.",
             "Check the name, and that HF_TOKEN or `hf auth login` gives a token that may write there.",
         ) from error

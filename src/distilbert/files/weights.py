@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from distilbert.errors import CheckpointError
+from distilbert.files.reading import checked_size, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +32,7 @@ _ONE_SAVE = "Take index and shards from one save of the model."
 _CONVERT = {
     "pytorch_model.bin": "Convert it, as weights alone: distilbert convert pytorch_model.bin --out FOLDER."
 }
-_MAX_HEADER_BYTES = 16 * 2**20  # 1000 layers need two; an index is shorter than its shards' headers
+_MAX_HEADER_BYTES = 4 * 2**20  # 1000 layers need two; an index is shorter than its shards' headers
 
 
 class Stored(NamedTuple):
@@ -120,9 +121,7 @@ class _Index(NamedTuple):
 
 def _read_index(path: Path) -> _Index:
     try:
-        if path.stat().st_size > _MAX_HEADER_BYTES:
-            raise ValueError(f"it has more than {_MAX_HEADER_BYTES} bytes")
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_small(path, _MAX_HEADER_BYTES))
         weight_map, total_size = values["weight_map"], (values.get("metadata") or {}).get("total_size")
         entries = weight_map.items()
     except OSError as error:
@@ -131,7 +130,9 @@ def _read_index(path: Path) -> _Index:
         fault = f"{path} is not an index of shards: {type(error).__name__}: {error!s:.100}."
         raise CheckpointError(fault, _WHOLE_FILE) from error
     for tensor, shard in entries:
-        if not isinstance(shard, str) or not re.fullmatch(r"[\w-][\w. -]*\.safetensors", shard, re.ASCII):
+        if not isinstance(shard, str) or not re.fullmatch(
+            r"[\w-][\w. -]{,200}\.safetensors", shard, re.ASCII
+        ):
             raise CheckpointError(
                 f"{path} puts {tensor!r:.100} in {shard!r:.100}, which is no .safetensors file of its own folder.",
                 "Do not use this checkpoint, or save the model again.",
@@ -173,7 +174,7 @@ _LIBRARY_FAULTS = (  # what the safetensors library says -> what it means
 def _read_header(path: Path) -> dict[str, Stored]:
     """Read one file's header, once the library has judged it."""
     try:
-        size = path.stat().st_size
+        size = checked_size(path)
         with path.open("rb") as file:
             claimed = int.from_bytes(file.read(8), "little")
             if claimed > _MAX_HEADER_BYTES:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from distilbert.files.config import DistilBertConfig
     from distilbert.graph.weights import Arrays
 
-_TABLES = (
-    "embeddings.",
-    "vocab_projector.",
-)  # kept as rows; linears are kept the way they multiply, [in, out]
+# These are kept as rows; linears are kept the way they multiply, [in, out].
+_TABLES = ("embeddings.", "vocab_projector.")
+_PROJECTOR = "vocab_projector.weight"  # only there where it is not the word embeddings
+_AGAIN = "Compile, install or download the bundle again."
 
 
 def read_graph(path: Path, config: DistilBertConfig) -> Checkpoint:
@@ -35,13 +35,10 @@ def read_graph(path: Path, config: DistilBertConfig) -> Checkpoint:
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     try:
         shapes = tensor_shapes(config, cast("Head", head))
-        arrays = {name: _read(stored, name) for name in shapes if name != "vocab_projector.weight"}
+        arrays = {name: _read(stored, name) for name in shapes if name in stored or name != _PROJECTOR}
     except KeyError as error:
-        raise BundleError(
-            f"{path} is no graph of a model with this config: it has no {error}.", _AGAIN
-        ) from None
-    if "vocab_projector.weight" in shapes and "vocab_projector.weight" in stored:
-        arrays["vocab_projector.weight"] = _read(stored, "vocab_projector.weight")
+        fault = f"{path} is no graph of a model with this config: it has no {error}."
+        raise BundleError(fault, _AGAIN) from None
     for name, array in arrays.items():
         if array.shape != shapes[name]:
             raise BundleError(
@@ -49,9 +46,6 @@ def read_graph(path: Path, config: DistilBertConfig) -> Checkpoint:
                 _AGAIN,
             )
     return Checkpoint(config, cast("Head", head), arrays)
-
-
-_AGAIN = "Compile, install or download the bundle again."
 
 
 def _read(stored: Arrays, name: str) -> np.ndarray:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         model_class,
     )
     from distilbert.models.pickles import convert
+    from distilbert.models.pretrained import NewHeadWarning
 
 __all__ = [
     "BertForMaskedLM",
@@ -45,12 +46,19 @@ __all__ = [
     "DistilBertForSequenceClassification",
     "DistilBertForTokenClassification",
     "DistilBertModel",
+    "NewHeadWarning",
     "TorchEngine",
     "convert",
     "model_class",
 ]
 
-_HOME = {"BertModel": "encoder", "DistilBertModel": "encoder", "TorchEngine": "engine", "convert": "pickles"}
+_HOME = {  # the others: families
+    "BertModel": "encoder",
+    "DistilBertModel": "encoder",
+    "NewHeadWarning": "pretrained",
+    "TorchEngine": "engine",
+    "convert": "pickles",
+}
 
 
 def __getattr__(name: str) -> Any:

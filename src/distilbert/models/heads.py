@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class WithHead(PretrainedModel):
-    """An encoder, and what a head makes of its rows: `score`, and `loss` where labels are given."""
+    """An encoder, and what a head makes of its rows: `_score`, and `loss` where labels are given."""
 
     first_token_only: ClassVar[bool] = False  # all that the head reads of a text
 
@@ -45,19 +45,18 @@ class WithHead(PretrainedModel):
         positions: Tensor | None = None,
         **inputs: Unpack[Inputs],
     ) -> LogitsOutput:
-        """Read a padded batch as `Encoder.forward` does; `score` says what `logits` are, `loss` what `labels` may be.
+        """Read a padded batch as `Encoder.forward` does; the class says what `logits` are, `loss` what `labels` may be.
 
         `positions` `[B, R]`, for heads that read every token: only these are wanted, and `labels` are theirs.
         """
         encoded = self.base_model(input_ids, attention_mask, only_first=self.first_token_only, **inputs)
         if positions is not None:
             encoded.last_hidden_state = encoded.last_hidden_state.take_along_dim(positions[:, :, None], dim=1)
-        logits = self.score(encoded)
+        logits = self._score(encoded)
         loss = None if labels is None else self.loss(logits, labels)
         return LogitsOutput(loss, logits, encoded.hidden_states, encoded.attentions)
 
-    def score(self, encoded: EncoderOutput) -> Tensor:
-        """What the head says of the encoder's rows."""
+    def _score(self, encoded: EncoderOutput) -> Tensor:
         raise NotImplementedError
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -74,29 +73,33 @@ def _classifier_dropout(config: DistilBertConfig) -> float:
     return config.dropout if config.seq_classif_dropout is None else config.seq_classif_dropout
 
 
-class ForSequenceClassification(WithHead):
-    """Labels texts, or pairs: one of N, any of N, or N numbers; from the first token's row to `logits` `[B, N]`.
+class FirstTokenHead(WithHead):
+    """From the first token's row to scores. DistilBERT: a linear and ReLU, BERT: its pooler; dropout and a linear."""
 
-    DistilBERT: a linear and ReLU, BERT: its pooler; then dropout and a linear.
-    """
-
-    head: ClassVar[Head] = "sequence-classification"
     first_token_only = True
 
-    def __init__(self, config: DistilBertConfig, width: int | None = None) -> None:
+    def __init__(self, config: DistilBertConfig, width: int) -> None:
         super().__init__(config)
         distils = config.model_type == "distilbert"
         self.pre_classifier = linear(config, config.dim, config.dim) if distils else None
         self.dropout = nn.Dropout(_classifier_dropout(config))
-        self.classifier = linear(config, config.dim, width or config.num_labels)
+        self.classifier = linear(config, config.dim, width)
 
-    def score(self, encoded: EncoderOutput) -> Tensor:
-        """`[B, N]`."""
+    def _score(self, encoded: EncoderOutput) -> Tensor:
         vector = encoded.pooler_output
         if self.pre_classifier is not None:
             vector = F.relu(self.pre_classifier(encoded.last_hidden_state[:, 0]))
         scores: Tensor = self.classifier(self.dropout(vector))
         return scores
+
+
+class ForSequenceClassification(FirstTokenHead):
+    """Labels texts, or pairs: one of N, any of N, or N numbers. `logits` `[B, N]`."""
+
+    head: ClassVar[Head] = "sequence-classification"
+
+    def __init__(self, config: DistilBertConfig) -> None:
+        super().__init__(config, config.num_labels)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Which one, `config.problem_type` says, or else, as in transformers, the first labels that are seen.
@@ -121,13 +124,13 @@ def _problem_type(logits: Tensor, labels: Tensor) -> ProblemType:
     return "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
 
 
-class ForMultipleChoice(ForSequenceClassification):
+class ForMultipleChoice(FirstTokenHead):
     """Chooses the best of C continuations: ids, mask and types are `[B, C, L]`, `logits` `[B, C]`, labels `[B]`."""
 
     head: ClassVar[Head] = "multiple-choice"
 
     def __init__(self, config: DistilBertConfig) -> None:
-        super().__init__(config, width=1)
+        super().__init__(config, 1)
 
     def forward(
         self,
@@ -139,12 +142,10 @@ class ForMultipleChoice(ForSequenceClassification):
     ) -> LogitsOutput:
         """See `WithHead.forward`."""
         given = {"input_ids": input_ids, "attention_mask": attention_mask, **inputs}
-        of_choices = {
-            name: value for name, value in given.items() if isinstance(value, Tensor) and value.ndim > 2
-        }
-        output = super().forward(**given | {name: value.flatten(0, 1) for name, value in of_choices.items()})
-        output.logits = output.logits.view(-1, next(iter(of_choices.values())).shape[1])
-        output.loss = None if labels is None else WithHead.loss(self, output.logits, labels)
+        deep = {key: value for key, value in given.items() if isinstance(value, Tensor) and value.ndim > 2}
+        output = super().forward(**given | {key: value.flatten(0, 1) for key, value in deep.items()})
+        output.logits = output.logits.view(-1, next(iter(deep.values())).shape[1])
+        output.loss = None if labels is None else self.loss(output.logits, labels)
         return output
 
 
@@ -159,8 +160,7 @@ class ForTokenClassification(WithHead):
         self.dropout = nn.Dropout(config.dropout if distils else _classifier_dropout(config))
         self.classifier = linear(config, config.dim, config.num_labels)
 
-    def score(self, encoded: EncoderOutput) -> Tensor:
-        """`[B, L, N]`."""
+    def _score(self, encoded: EncoderOutput) -> Tensor:
         scores: Tensor = self.classifier(self.dropout(encoded.last_hidden_state))
         return scores
 
@@ -189,23 +189,20 @@ class ForQuestionAnswering(WithHead):
     ) -> SpanOutput:
         """`start_logits` and `end_logits` `[B, L]`; positions `[B]`, of which one outside the text is no label."""
         encoded = self.base_model(input_ids, attention_mask, **inputs)
-        start, end = self.score(encoded).unbind(dim=-1)
+        start, end = self._score(encoded).unbind(dim=-1)
         loss = None
         if start_positions is not None and end_positions is not None:
             loss = (self.loss(start, start_positions) + self.loss(end, end_positions)) / 2
         return SpanOutput(loss, start, end, encoded.hidden_states, encoded.attentions)
 
-    def score(self, encoded: EncoderOutput) -> Tensor:
-        """`[B, L, 2]`."""
+    def _score(self, encoded: EncoderOutput) -> Tensor:
         scores: Tensor = self.qa_outputs(self.dropout(encoded.last_hidden_state))
         return scores
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross entropy of `[B, L]` with places `[B]`."""
-        length = logits.shape[1]
-        return F.cross_entropy(
-            _at_least_float32(logits), labels.flatten().clamp(0, length), ignore_index=length
-        )
+        places = labels.flatten().clamp(0, logits.shape[1])
+        return F.cross_entropy(_at_least_float32(logits), places, ignore_index=logits.shape[1])
 
 
 class ForMaskedLM(WithHead):
@@ -226,8 +223,7 @@ class ForMaskedLM(WithHead):
         if config.ties_words:
             self.vocab_projector.weight = self.base_model.embeddings.word_embeddings.weight
 
-    def score(self, encoded: EncoderOutput) -> Tensor:
-        """`[B, R, vocabulary]` of R rows."""
+    def _score(self, encoded: EncoderOutput) -> Tensor:
         rows = self.vocab_layer_norm(self.activation(self.vocab_transform(encoded.last_hidden_state)))
         scores: Tensor = self.vocab_projector(rows)
         return scores

@@ -21,6 +21,7 @@ from distilbert.files.atomic import atomic_folder
 from distilbert.files.checkpoint import read_checkpoint, stored_names
 from distilbert.files.config import DistilBertConfig
 from distilbert.files.hub import TOKENIZER
+from distilbert.files.reading import checked_size
 from distilbert.files.weights import SINGLE
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ def _read(source: Path, config: DistilBertConfig, folder: Path) -> Checkpoint:
 
 def _unpickled(source: Path) -> Any:
     try:
+        checked_size(source)
         return torch.load(source, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{source} cannot be read: {error.strerror}.", "Check the name.") from error
     except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+) was not an allowed|class (\S+) is not", str(error))
-        if asked:
-            fault = f"{source} holds code, not weights alone: it asks for {asked[1] or asked[2]}. Nothing was run."
+        if asked := re.search(r"GLOBAL (\S+)", str(error)):
+            fault = f"{source} holds code, not weights alone: it asks for {asked[1]}. Nothing was run."
             raise CheckpointError(fault, _SAFE) from error
         raise _unreadable(source, error) from error
     except Exception as error:  # a file of anything: RuntimeError, EOFError, KeyError, ValueError, ...
@@ -81,8 +82,11 @@ def _unpickled(source: Path) -> Any:
 
 
 def _unreadable(source: Path, error: Exception) -> CheckpointError:
-    reason = str(error).strip().splitlines()[0][:150] if str(error).strip() else type(error).__name__
-    return CheckpointError(f"{source} is no file of weights that PyTorch saved: {reason}.", _SAFE)
+    told = re.search(r"WeightsUnpickler error: (.+)|^(?!Weights only load failed)(.+)", str(error))
+    reason = (told[1] or told[2])[:150].rstrip(". ") if told else type(error).__name__
+    return CheckpointError(
+        f"{source} is no file of weights that PyTorch saved: {reason}. Nothing was run.", _SAFE
+    )
 
 
 def _faults(tensors: Any) -> Iterator[str]:

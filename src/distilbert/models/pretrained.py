@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from distilbert.errors import CheckpointError, ConfigError, NewHeadWarning, OptionError
+from distilbert.errors import CheckpointError, ConfigError, OptionError
 from distilbert.files.atomic import atomic_file, atomic_folder
 from distilbert.files.bundle import is_bundle, open_bundle
 from distilbert.files.card import write_checkpoint_card
@@ -46,18 +46,21 @@ _SHARED = ("embeddings.", "transformer.", "pooler.")  # what means the same unde
 _WORDS, _PROJECTOR = "embeddings.word_embeddings.weight", "vocab_projector.weight"
 
 
-def read_weights(name: str | os.PathLike[str], revision: str | None = None) -> Checkpoint:
-    """The config and weights that `name` means: a checkpoint's, or a bundle's, which are de-quantised.
+def read_weights(folder: Path) -> Checkpoint:
+    """The config and weights in a folder: a checkpoint's, or a bundle's, which are de-quantised.
 
-    Raises `ModelNotFoundError`, `HubError`, `ConfigError`, `CheckpointError` or `BundleError`.
+    Raises `ConfigError`, `CheckpointError` or `BundleError`.
     """
-    folder = resolve(name, revision=revision)
     config = DistilBertConfig.from_folder(folder)
     if not is_bundle(folder):
         return read_checkpoint(folder, config)
     from distilbert.graph.reading import read_graph
 
     return read_graph(open_bundle(folder).graph, config)
+
+
+class NewHeadWarning(UserWarning):
+    """A model was loaded with a head that its checkpoint does not have: it is random, and has yet to be trained."""
 
 
 class PretrainedModel(nn.Module):
@@ -85,11 +88,12 @@ class PretrainedModel(nn.Module):
 
         `overrides` are keys of `config.json`: `num_labels`, `id2label`, `label2id`, `problem_type` and the rates of
         dropout. A head that the checkpoint lacks, or has with other labels, is new: one `NewHeadWarning` names its
-        tensors. Raises what `read_weights` raises, and `OptionError` for another override.
+        tensors. Raises `ModelNotFoundError`, `HubError`, what `read_weights` raises, and `OptionError` for another
+        override.
         """
-        checkpoint = read_weights(name, revision)
-        model = cls.from_checkpoint(checkpoint, **overrides)
-        model.folder = resolve(name, revision=revision)
+        folder = resolve(name, revision=revision)
+        model = cls.from_checkpoint(read_weights(folder), **overrides)
+        model.folder = folder
         return model.eval()
 
     @classmethod
@@ -183,8 +187,8 @@ class PretrainedModel(nn.Module):
                 new.append(name)
         if new:
             warnings.warn(
-                f"{type(self).__name__}: {', '.join(new)} are new and random; the checkpoint has none for "
-                f"{self.task} with {self.config.num_labels} labels. Train them before you use them.",
+                f"{type(self).__name__}: {', '.join(new)} are new and random: the checkpoint has no head for "
+                f"{self.task}, or one of another size. Train them before you use them.",
                 NewHeadWarning,
                 stacklevel=4,
             )

@@ -122,10 +122,10 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
                     raise OptionError(
                         "long='window' reads single texts, and this is a pair.", "Use 'truncate'."
                     )
-                first, *tokens, last = self.tokenizer.encode_texts([single]).input_ids[0]
+                tokens = self.tokenizer.text_ids(single)
                 for window in windows(len(tokens), size, size // OVERLAP):
                     under_way.append((window.answered, window.last == len(tokens)))
-                    yield [first, *tokens[window.start : window.stop], last]
+                    yield self.tokenizer.build_inputs_with_special_tokens(tokens[window.start : window.stop])
 
         def encoded(ids: list[list[int]]) -> EncodedTexts:
             return EncodedTexts(ids, None, [False] * len(ids))

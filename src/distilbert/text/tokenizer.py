@@ -312,6 +312,19 @@ class DistilBertTokenizer:
                 result.token_type_ids.append(frame.type_ids(kept))
         return result
 
+    def text_ids(self, text: str) -> list[int]:
+        """The ids of a text alone: nothing is cut, and no special tokens are around it."""
+        [encoding] = self._tokenize([to_row(text, 0)], words=False)
+        ids: list[int] = encoding.ids
+        return ids
+
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """The ids of a text, or of two, with the special tokens that belong around them."""
+        texts = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
+        return self._frames[len(texts) - 1].ids(texts)
+
     def _cut(self, ids: list[int], keep: int) -> list[int]:
         return ids[:keep] if self.truncation_side == "right" else ids[len(ids) - keep :]
 
@@ -386,10 +399,7 @@ class DistilBertTokenizer:
         try:
             text = self.backend_tokenizer.decode([ids] if isinstance(ids, int) else ids, skip_special_tokens)
         except (TypeError, OverflowError) as error:
-            raise TokenizerError(
-                f"Token ids must be whole numbers from 0, not {token_ids!r:.80}.",
-                "Give a list or an array of them.",
-            ) from error
+            raise _no_ids(token_ids) from error
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         for spaced, tight in _CLEAN_UP.items() if clean_up_tokenization_spaces else ():
@@ -413,12 +423,17 @@ class DistilBertTokenizer:
         self, ids: int | Sequence[int], skip_special_tokens: bool = False
     ) -> str | list[str | None] | None:
         """The token of an id, or the tokens of several; None for an id beyond the vocabulary."""
-        if isinstance(ids, int):
-            return self.backend_tokenizer.id_to_token(ids)
         skipped = self.all_special_ids if skip_special_tokens else []
-        return [
-            self.backend_tokenizer.id_to_token(int(token_id)) for token_id in ids if token_id not in skipped
-        ]
+        try:
+            if isinstance(ids, int):
+                return self.backend_tokenizer.id_to_token(ids)
+            return [
+                self.backend_tokenizer.id_to_token(int(token_id))
+                for token_id in ids
+                if token_id not in skipped
+            ]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _no_ids(ids) from error
 
     def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
         """Tokens joined to text, their ## undone."""
@@ -467,6 +482,12 @@ def _copy(backend: Tokenizer) -> Tokenizer:
     added = backend.get_added_tokens_decoder()
     copy.add_tokens([added[token_id] for token_id in sorted(added)])
     return copy
+
+
+def _no_ids(given: Any) -> TokenizerError:
+    return TokenizerError(
+        f"Token ids must be whole numbers from 0, not {given!r:.80}.", "Give a list or an array of them."
+    )
 
 
 def _as_list(values: Any) -> Any:

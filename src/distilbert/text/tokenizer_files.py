@@ -19,6 +19,8 @@ from tokenizers.models import WordPiece
 
 from distilbert.errors import OptionError, StorageError, TokenizerError
 from distilbert.files.atomic import atomic_file
+from distilbert.files.reading import read_small
+from distilbert.text.tokenizer_json import parse_tokenizer
 
 if TYPE_CHECKING:
     import os
@@ -41,8 +43,12 @@ WORDPIECE_CLASSES = (
 SPECIAL_ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 DISTILBERT_INPUTS = ("input_ids", "attention_mask")
 BERT_INPUTS = ("input_ids", "token_type_ids", "attention_mask")
+MAX_BYTES = 8 * 2**20  # a tokenizer.json of half a million entries takes 140 MB of memory
+MAX_ENTRIES = 600_000
 NO_LIMIT = int(1e30)  # Hugging Face's number for "no greatest length"
 LARGEST_LIMIT = int(1e20)  # what is above it means NO_LIMIT
+
+_LARGEST_ID = 1 << 20  # writing a vocabulary takes memory for every id, used or not
 
 # A setting -> the attribute of `BertNormalizer` that it sets.
 _NORMALIZER = {
@@ -111,15 +117,24 @@ class Settings:
 
 
 def _is_names(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+    return isinstance(value, tuple) and all(isinstance(name, str) and _is_unicode(name) for name in value)
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and value != "" and _is_unicode(value)
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether it has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 # A field's annotation -> what to call it, and whether a value is one.
 _KINDS: Mapping[str, tuple[str, Any]] = {
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "bool | None": ("true, false or nothing", lambda value: value is None or isinstance(value, bool)),
-    "str | None": ("a token or nothing", lambda value: value is None or (isinstance(value, str) and value)),
-    "str": ("a token", lambda value: isinstance(value, str) and value),
+    "str | None": ("a token or nothing", lambda value: value is None or _is_token(value)),
+    "str": ("a token", _is_token),
     "int": ("a whole number above 0", lambda value: type(value) is int and value > 0),
     "tuple[str, ...]": ("a list of strings", _is_names),
 }
@@ -148,7 +163,9 @@ def read_folder(folder: Path, options: Mapping[str, Any]) -> tuple[Tokenizer, Se
 
     if (folder / TOKENIZER_FILE).is_file():
         source = folder / TOKENIZER_FILE
-        backend = _read_tokenizer_json(source)
+        backend = parse_tokenizer(_read_text(source), source)
+        backend.no_truncation()
+        backend.no_padding()
     elif (folder / VOCABULARY_FILE).is_file():
         source = folder / VOCABULARY_FILE
         backend = _bert(_read_vocabulary(source))
@@ -179,6 +196,7 @@ def write_folder(folder: Path, backend: Tokenizer, settings: Settings) -> tuple[
 
     Raises `StorageError` where the disk refuses.
     """
+    vocabulary = _by_id(backend)
     said = {name: value for name, value in dataclasses.asdict(settings).items() if value not in (None, ())}
     config = dict.fromkeys(SPECIAL_ROLES) | said | {"tokenizer_class": _class_name(backend, settings)}
     if isinstance(backend.normalizer, normalizers.BertNormalizer):
@@ -189,9 +207,6 @@ def write_folder(folder: Path, backend: Tokenizer, settings: Settings) -> tuple[
         TOKENIZER_FILE: backend.to_str(pretty=True),
         CONFIG_FILE: json.dumps(config, indent=2, sort_keys=True, ensure_ascii=False) + "\n",
     }
-    vocabulary = sorted(
-        (token_id, token) for token, token_id in backend.get_vocab(with_added_tokens=False).items()
-    )
     if [token_id for token_id, _ in vocabulary] == list(range(len(vocabulary))):
         texts[VOCABULARY_FILE] = "".join(f"{token}\n" for _, token in vocabulary)
     try:
@@ -204,9 +219,22 @@ def write_folder(folder: Path, backend: Tokenizer, settings: Settings) -> tuple[
     return tuple(folder / name for name in texts)
 
 
+def _by_id(backend: Tokenizer) -> list[tuple[int, str]]:
+    vocabulary = sorted(
+        (token_id, token) for token, token_id in backend.get_vocab(with_added_tokens=False).items()
+    )
+    if vocabulary[-1][0] > _LARGEST_ID:
+        token_id, token = vocabulary[-1]
+        raise TokenizerError(
+            f"{token!r:.60} has the id {token_id:,}, and the largest that can be written is {_LARGEST_ID:,}.",
+            "Take the original vocabulary.",
+        )
+    return vocabulary
+
+
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_small(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise TokenizerError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
     except UnicodeDecodeError as error:
@@ -232,7 +260,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _refuse_other_family(tokenizer_class: object, path: Path) -> None:
     if tokenizer_class not in WORDPIECE_CLASSES:
         raise TokenizerError(
-            f"{path} asks for a {tokenizer_class}; only BERT's WordPiece tokenizers are read here.",
+            f"{path} asks for a {tokenizer_class!r:.60}; only BERT's WordPiece tokenizers are read here.",
             f"Take a checkpoint of the family of {WORDPIECE_CLASSES[0]}.",
         )
 
@@ -264,25 +292,13 @@ def _input_names(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _read_tokenizer_json(path: Path) -> Tokenizer:
-    text = _read_text(path)
-    try:
-        backend = Tokenizer.from_str(text)
-    except Exception as error:  # the library raises nothing narrower
-        raise TokenizerError(f"{path} is not a tokenizer: {error}.", "Take the original file.") from error
-    if not isinstance(backend.model, WordPiece):
-        raise TokenizerError(
-            f"{path} is a {type(backend.model).__name__} tokenizer; only WordPiece, BERT's, is read here.",
-            "Take a checkpoint of BERT's family.",
-        )
-    backend.no_truncation()
-    backend.no_padding()
-    return backend
-
-
 def _read_vocabulary(path: Path) -> dict[str, int]:
     """One token a line, whose id is the number of lines above it."""
-    lines = [line.rstrip() or line for line in _read_text(path).rstrip("\r\n").split("\n")]
+    text = _read_text(path).rstrip("\r\n")
+    if text.count("\n") >= MAX_ENTRIES:
+        fault = f"{path} has {text.count(chr(10)) + 1:,} lines, and {MAX_ENTRIES:,} are the most."
+        raise TokenizerError(fault, "Take the original file.")
+    lines = [line.rstrip() or line for line in text.split("\n")]
     token, times = Counter(lines).most_common(1)[0]
     if times > 1:
         fault = f"{path} has {token!r} {times} times; each entry must be there once."

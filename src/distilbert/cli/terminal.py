@@ -1,4 +1,4 @@
-"""How far a command has come: a live line on a terminal's error stream, and nothing elsewhere."""
+"""What is shown on a terminal: strangers' words made harmless, and how far a command has come."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+def printable(text: str) -> str:
+    """A text on one line, without what would move a terminal's cursor or change its colours."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 class Advance(Protocol):
     """Tell of texts answered since the last call, and of the input's line reached."""
 
@@ -18,7 +23,10 @@ class Advance(Protocol):
 
 @contextmanager
 def counted_texts(count_lines: Callable[[], int] | None = None, line: int = 0) -> Iterator[Advance]:
-    """Yield `advance`. With a way to count the input's lines there is a bar too, from `line` on, and the time left."""
+    """Yield `advance`: a live line on a terminal's error stream, nothing elsewhere.
+
+    With a way to count the input's lines there is a bar too, from `line` on, and the time left.
+    """
     if not sys.stderr.isatty():
         yield lambda texts, line=0: None  # noqa: ARG005
         return
