@@ -6,8 +6,10 @@ import gzip
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -185,8 +187,23 @@ def test_without_pytorch_the_extra_is_named(start: Path) -> None:
     assert "pip install 'distilbert[train]'" in complaint(ended.stderr)
 
 
+def test_who_interrupts_it_is_told_how_to_go_on(start: Path, distilbert: Command) -> None:
+    line = ["finetune", "--model", "start", "--train", "train.tsv", "--out", "out", "--save-steps", 1]
+    process = distilbert.start(
+        *line, "--epochs", 2000, *QUICK[2:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    while not (start / "out.partial/state.pt").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(
+        r"note: \d+ steps are safe in out\.partial; --resume goes on from there\n\n?interrupted\n$", err.decode()
+    )
+
+
 def test_the_examples_of_the_help_work_as_they_are_printed(start: Path, distilbert: Command) -> None:
-    from test_main import examples
+    from distilbert.cli.finetune import command
 
     (start / "start").rename(start / "my-checkpoint")
     train = (start / "train.tsv").read_text()
@@ -194,7 +211,7 @@ def test_the_examples_of_the_help_work_as_they_are_printed(start: Path, distilbe
     (start / "recipe.toml").write_text(
         'model = "my-checkpoint"\ntrain = "train.tsv"\ncolumn = "sentence"\nepochs = 1\nmax_length = 32\n'
     )
-    plain, recipe, resumed, launched = (shlex.split(line) for line in examples("finetune"))
+    plain, recipe, resumed, launched = map(shlex.split, str(command.epilog).splitlines()[2:])
     assert distilbert(*plain[1:], "--hold-back", 16, *QUICK).code == 0
     assert distilbert(*recipe[1:]).code == 0
     assert "my-other is already there" in distilbert(*resumed[1:]).err

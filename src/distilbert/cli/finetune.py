@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from distilbert.cli.training import is_main_process, one_voice, shown_training
+from distilbert.cli.training import is_main_process, one_voice, safe_steps_told, shown_training
 from distilbert.errors import NotInstalledError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def command(recipe: Path | None, out: Path, resume: bool, **flags: Any) -> None:
         from distilbert.training.recipe import read_recipe
 
         read = read_recipe(recipe, {name: value for name, value in flags.items() if value is not None})
-        with shown_training() as tell:
+        with safe_steps_told(out), shown_training() as tell:
             result = finetune(read, out, resume=resume, tell=tell)
     if is_main_process():
         figures = ", ".join(f"{name} {value:.4f}" for name, value in result["held_back"].items())

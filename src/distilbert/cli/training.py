@@ -14,6 +14,7 @@ from distilbert.errors import DistilBertError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from distilbert.training.events import Evaluated, Event, Step
 
@@ -33,6 +34,21 @@ def one_voice() -> Iterator[None]:
     except DistilBertError:
         if not is_main_process():
             sys.exit(1)
+        raise
+
+
+@contextmanager
+def safe_steps_told(out: Path) -> Iterator[None]:
+    """Where something ends a run too early, say what of it is safe."""
+    try:
+        yield
+    except (OSError, KeyboardInterrupt, DistilBertError):
+        from distilbert.training.state import safe_steps
+
+        if is_main_process() and (steps := safe_steps(out)):
+            click.echo(
+                f"note: {steps:,} steps are safe in {out}.partial; --resume goes on from there", err=True
+            )
         raise
 
 

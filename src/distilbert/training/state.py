@@ -179,6 +179,15 @@ def run_folder(
             yield RunFolder(path, made_from, state, log)
 
 
+def safe_steps(out: Path) -> int:
+    """How many steps of the run for `out` are safe in its folder, 0 if there is none."""
+    try:
+        state = _state_left(out.with_name(f"{out.name}.partial"))
+    except CheckpointError:
+        return 0
+    return int(state["position"]["step"]) if state else 0
+
+
 def refuse_taken(out: Path) -> None:
     """Raise `StorageError` if something is where the result is to stand."""
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
