@@ -87,18 +87,6 @@ def test_rows_that_are_taken_keep_their_tokens_and_places(
     assert [row["line"] for row in some.originals(np.array([0, 1]))] == [5, 9]
 
 
-def test_padding_to_a_multiple_adds_nothing_but_padding(
-    tmp_path: Path, tokenizer: DistilBertTokenizer
-) -> None:
-    texts = texts_of(tmp_path / "rows.tsv", tokenizer, sentences(40))
-    rows = np.arange(5)
-    plain, padded = (Padding(0, multiple).batch(texts, rows) for multiple in (1, 8))
-    width = plain["input_ids"].shape[1]
-    assert padded["input_ids"].shape[1] == -(-width // 8) * 8
-    assert torch.equal(padded["input_ids"][:, :width], plain["input_ids"])
-    assert not padded["attention_mask"][:, width:].any()
-
-
 def test_equal_texts_are_held_back_together(tmp_path: Path, tokenizer: DistilBertTokenizer) -> None:
     lines = sentences(30) * 3
     texts = texts_of(tmp_path / "rows.tsv", tokenizer, lines)

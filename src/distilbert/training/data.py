@@ -117,16 +117,14 @@ class Examples:
 
 @dataclass(frozen=True)
 class Padding:
-    """How rows become a rectangle: filled up with `pad_id`, to a `multiple` of tokens."""
+    """How rows become a rectangle: filled up with `pad_id`, and no further than the longest (docs/lab.md)."""
 
     pad_id: int
-    multiple: int = 1
 
     def batch(self, texts: Texts, rows: NDArray[np.int64]) -> Batch:
         """`input_ids`, `attention_mask` and, of pairs, `token_type_ids`: int64 `[rows, longest]`."""
         lengths = texts.lengths[rows]
-        width = -(-int(lengths.max()) // self.multiple) * self.multiple
-        mask = np.arange(width) < lengths[:, None]
+        mask = np.arange(lengths.max()) < lengths[:, None]
         tokens = np.concatenate([np.arange(texts.ends[row], texts.ends[row + 1]) for row in rows])
         columns = {"input_ids": self._filled(texts.ids[tokens], mask, self.pad_id), "attention_mask": mask}
         if texts.types is not None:
