@@ -198,7 +198,8 @@ def test_who_interrupts_it_is_told_how_to_go_on(start: Path, distilbert: Command
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert re.search(
-        r"note: \d+ steps are safe in out\.partial; --resume goes on from there\n\n?interrupted\n$", err.decode()
+        r"note: \d+ steps are safe in out\.partial; --resume goes on from there\n\n?interrupted\n$",
+        err.decode(),
     )
 
 
