@@ -67,26 +67,16 @@ class FinetuneRecipe(LoopRecipe):
     model: str  # the checkpoint to start from: a folder, or a name on the hub
     train: str  # table of rows to learn from
     task: Task = "text-classification"
-    layers: list[Annotated[int, Field(ge=0)]] | None = (
-        None  # of the checkpoint's layers only these, in this order
-    )
-    dev: str | None = (
-        None  # table of held-back rows, which choose the best checkpoint: never a published dev set
-    )
-    hold_back: Annotated[int, Field(ge=0)] = (
-        0  # without dev: rows of train to hold back instead, drawn at random
-    )
+    layers: list[Annotated[int, Field(ge=0)]] | None = None  # start from these of its layers, in this order
+    dev: str | None = None  # held-back rows, to choose the checkpoint: no published dev set
+    hold_back: Annotated[int, Field(ge=0)] = 0  # rows of train to hold back instead of dev
     column: str = "text"  # the column with the texts
     pair_column: str | None = None  # the column with each text's second half
     label_column: str = "label"  # the column with the labels
     problem_type: ProblemType = "single_label_classification"
-    labels: list[str] | None = (
-        None  # names in the order of the logits; None: the model's own, or train's, sorted
-    )
+    labels: list[str] | None = None  # in the order of the logits; None: the model's, or train's sorted
     max_rows: Count | None = None  # of train only so many rows, drawn at random; None: all
-    max_length: Annotated[int, Field(ge=4)] = (
-        128  # tokens a text or pair, special ones included; the rest is cut off
-    )
+    max_length: Annotated[int, Field(ge=4)] = 128  # tokens a text or pair; the rest is cut off
     mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # fill-mask: share of tokens to guess
 
     @model_validator(mode="after")
@@ -97,21 +87,14 @@ class FinetuneRecipe(LoopRecipe):
             raise ValueError("layers must name at least one layer")
         return self
 
-    @property
-    def holds_back(self) -> bool:
-        """Whether there are rows to choose a checkpoint on."""
-        return self.dev is not None or self.hold_back > 0
 
-
-def read_recipe(
-    path: Path | None, flags: Mapping[str, Any], source: str = "the command line"
-) -> FinetuneRecipe:
+def read_recipe(path: Path | None, flags: Mapping[str, Any]) -> FinetuneRecipe:
     """Read a recipe from a TOML file, if given, and from flags, which go before it.
 
     Raises one `OptionError` that names every fault with its key, and `DataError` for a file that is no TOML.
     """
     values = {**(_read_toml(path) if path else {}), **flags}
-    where = str(path) if path else source
+    where = str(path) if path else "the command line"
     try:
         return FinetuneRecipe.model_validate(values)
     except ValidationError as error:
