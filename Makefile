@@ -6,7 +6,7 @@ EMBEDDED = src/distilbert/embedded/distilbert-sst2
 STARTER = ../shared/weights/distilbert-sst2-starter
 SST2 = ../shared/data/sst2
 
-.PHONY: help demo test test-full test-run test-parity lint format embedded figures clean
+.PHONY: help demo test test-full test-run test-parity lint format embedded figures runs clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ embedded: .venv-run/ready ## make the embedded bundle again from the starter's w
 
 figures: .venv-run/ready ## the README's figures about the embedded model (needs ../shared)
 	.venv-run/bin/python benchmarks/embedded.py
+
+runs: .venv-dev/ready ## the project's own training runs that are missing, in order: hours (needs ../shared)
+	.venv-dev/bin/python runs/ledger.py
 
 clean: ## remove the environments
 	rm -rf .venv .venv-run .venv-dev

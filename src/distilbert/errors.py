@@ -68,6 +68,10 @@ class EngineError(DistilBertError):
     """An engine that is not installed, or a graph that it cannot load or run."""
 
 
+class TrainingError(DistilBertError):
+    """A training run that cannot go on: its loss is no number. What was saved before stands."""
+
+
 class NotInstalledError(DistilBertError, ImportError):
     """A part of the package whose libraries are an extra, and are not there."""
 

@@ -451,14 +451,34 @@ SCORES = [
         "'stars'",
     ),
     case(
-        "score of a regression",
+        "score of a regression without a number",
+        lambda p: (
+            tiny_checkpoint(p.folder / "model", labels=("STARS",), problem_type="regression"),
+            p.file("a.csv", "text,label\ngood,nan\n"),
+        ),
+        "score --file a.csv --model model",
+        1,
+        "a.csv, line 2: column 'label' should hold a finite number, but is 'nan'",
+    ),
+    case(
+        "score of several labels with another one",
+        lambda p: (
+            tiny_checkpoint(p.folder / "model", problem_type="multi_label_classification"),
+            p.file("a.csv", 'text,label\ngood,"POSITIVE,JOY"\n'),
+        ),
+        "score --file a.csv --model model",
+        1,
+        "a.csv, line 2: the model has no label 'JOY'; it knows NEGATIVE, POSITIVE",
+    ),
+    case(
+        "--against where labels are numbers",
         lambda p: (
             tiny_checkpoint(p.folder / "model", labels=("STARS",), problem_type="regression"),
             p.file("a.csv", "text,label\ngood,0.5\n"),
         ),
-        "score --file a.csv --model model",
+        "score --file a.csv --model model --against model",
         2,
-        "score measures one label of several; model has 1 and the problem_type regression",
+        "--against counts labels that change, one a text; model is for regression",
     ),
     case(
         "--against a model of other labels",

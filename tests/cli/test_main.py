@@ -32,7 +32,7 @@ def examples(name: str) -> list[str]:
     return [line.strip() for line in command.epilog.splitlines() if re.match(r"  .*\bdistilbert ", line)]
 
 
-NEED_TORCH = ("convert",)  # theirs run in test_convert_parity.py
+NEED_TORCH = ("convert", "finetune")  # theirs run in test_convert_parity.py, test_finetune_parity.py
 EXAMPLES = [line for name in COMMANDS if name not in NEED_TORCH for line in examples(name)]
 
 

@@ -127,3 +127,30 @@ def test_columns_and_pairs_are_named_as_in_classify(distilbert: Command, here: P
     ).objects()
     labels = [row["label"] for row in rows]
     assert result["correct"] == (labels[0] == "POSITIVE") + (labels[1] == "NEGATIVE")
+
+
+def test_label_sets_are_scored_by_f1(distilbert: Command, here: Path) -> None:
+    tiny_checkpoint(here / "sets", labels=("A", "B", "C"), problem_type="multi_label_classification")
+    texts = sentences(200, seed=5)
+    gold = [[("A", "B", "C")[place] for place in range(3) if number >> place & 1] for number in range(200)]
+    lines = [f"{text}\t{','.join(labels)}\n" for text, labels in zip(texts, gold, strict=True)]
+    (here / "rows.tsv").write_text("text\tlabel\n" + "".join(lines))
+    rows = distilbert("classify", "--model", "sets", "--file", "rows.tsv", "--top-k", 3, "--json").objects()
+    said = [{answer["label"] for answer in row["answers"] if answer["score"] > 0.5} for row in rows]
+    hits = sum(len(ours & set(theirs)) for ours, theirs in zip(said, gold, strict=True))
+    result = score(distilbert, "--model", "sets", "--file", "rows.tsv")
+    assert result["f1_micro"] == pytest.approx(2 * hits / (sum(map(len, said)) + sum(map(len, gold))))
+    alone = sum("A" in labels for labels in gold)  # as frequent as B and C
+    assert result["constant"]["f1_micro"] == pytest.approx(2 * alone / (200 + sum(map(len, gold))))
+
+
+def test_numbers_are_scored_by_correlation(distilbert: Command, here: Path) -> None:
+    tiny_checkpoint(here / "number", labels=("STARS",), problem_type="regression")
+    texts = sentences(50, seed=5)
+    (here / "texts.tsv").write_text("text\n" + "".join(f"{text}\n" for text in texts))
+    answers = distilbert("classify", "--model", "number", "--file", "texts.tsv", "--json").objects()
+    lines = [f"{row['text']}\t{-3 * row['score'] + 1}\n" for row in answers]
+    (here / "rows.tsv").write_text("text\tlabel\n" + "".join(lines))
+    result = score(distilbert, "--model", "number", "--file", "rows.tsv")
+    assert result["pearson"] == pytest.approx(-1.0)
+    assert "constant" not in result

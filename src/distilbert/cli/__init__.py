@@ -16,6 +16,7 @@ COMMANDS = {
     "classify": "label texts",
     "compile": "turn a checkpoint into a bundle that runs fast",
     "convert": "turn a pytorch_model.bin into a checkpoint without code",
+    "finetune": "train a checkpoint on your rows",
     "info": "say what a model is, and what it is at home in",
     "score": "measure a model on a labelled file",
     "verify": "check a bundle's files and replay its probes",

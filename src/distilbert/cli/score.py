@@ -11,7 +11,7 @@ from distilbert.cli import options
 from distilbert.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -51,38 +51,40 @@ def command(
     long: str | None,
     threads: int | None,
 ) -> None:
-    """Score a single-label classifier on FILE: accuracy and F1, each with its 95 % bootstrap interval over rows.
+    """Score a classifier on FILE: its figures, each with its 95 % bootstrap interval over rows.
 
-    F1 is of the second label where there are two, else the mean over labels.
+    Of one label a text: accuracy, and F1 of the second label where there are two, else the mean over labels. Of several
+    labels a text: F1 over all of them (micro), and the mean over labels. Of a regression: Pearson's and Spearman's
+    correlation. `constant` is what the best constant answer gets: what a model must beat.
     """
-    from distilbert.files.tables import read_rows
-    from distilbert.tasks.labels import label_ids
+    import numpy as np
 
-    classify = _load(model, revision, threads=threads, long=long)
-    rows = list(read_rows(file))
-    gold = label_ids(rows, label_column, classify.config)
+    from distilbert.files.tables import read_rows
+    from distilbert.pipelines import pipeline
+    from distilbert.tasks.measures import MEASURES, problem_of
+
+    classify = pipeline("text-classification", model, revision=revision, threads=threads, long=long)
+    problem = problem_of(classify.config)
+    if against and problem != "single_label_classification":
+        raise OptionError(
+            f"--against counts labels that change, one a text; {model} is for {problem}.",
+            "Leave --against out.",
+        )
+    rows, measure = list(read_rows(file)), MEASURES[problem]
+    gold = measure.gold(rows, label_column, classify.config)
     texts = [options.text_of(row, column, pair_column) for row in rows]
-    predicted = _labels(classify, texts)
-    result = {"model": model, "file": file, "rows": len(rows), **_scores(predicted, gold, classify)}
+    predicted = measure.predicted(np.array(list(classify.logits(texts))))
+    statistics = measure.statistics(classify.config.num_labels)
+    result = {"model": model, "file": file, "rows": len(rows), **_scores(predicted, gold, statistics)}
+    if problem == "single_label_classification":
+        result["correct"] = int((predicted == gold).sum())
+    if (constant := measure.constant(gold)) is not None:
+        result["constant"] = {name: statistic(constant, gold) for name, statistic in statistics.items()}
     if against:
-        other = _load(against, threads=threads, long=long)
+        other = pipeline("text-classification", against, threads=threads, long=long)
         before = _places(other, classify)[_labels(other, texts)]
         result["against"] = {"model": against, **_changes(before, predicted, gold)}
     click.echo(json.dumps(result) if as_json else _sentences(result))
-
-
-def _load(model: str, revision: str | None = None, **choices: Any) -> TextClassificationPipeline:
-    from distilbert.pipelines import pipeline
-
-    classify = pipeline("text-classification", model, revision=revision, **choices)
-    config = classify.config
-    if config.problem_type in {"regression", "multi_label_classification"} or config.num_labels == 1:
-        raise OptionError(
-            f"score measures one label of several; {model} has {config.num_labels} and the problem_type "
-            f"{config.problem_type}.",
-            "Label the file with `distilbert classify` and measure its answers.",
-        )
-    return classify
 
 
 def _places(other: TextClassificationPipeline, classify: TextClassificationPipeline) -> NDArray[np.int64]:
@@ -105,19 +107,13 @@ def _labels(classify: TextClassificationPipeline, texts: list[dict[str, str]]) -
 
 
 def _scores(
-    predicted: NDArray[np.int64], gold: NDArray[np.int64], classify: TextClassificationPipeline
+    predicted: NDArray[Any], gold: NDArray[Any], statistics: Mapping[str, Callable[..., float]]
 ) -> dict[str, Any]:
     from dataclasses import astuple
-    from functools import partial
 
-    from distilbert.metrics.classification import accuracy, f1
     from distilbert.metrics.intervals import bootstrap
 
-    statistics: dict[str, Callable[..., float]] = {
-        "accuracy": accuracy,
-        "f1": partial(f1, average="binary" if classify.config.num_labels == 2 else "macro"),
-    }
-    scores: dict[str, Any] = {"correct": int((predicted == gold).sum())}
+    scores: dict[str, Any] = {}
     for name, statistic in statistics.items():
         scores[name] = statistic(predicted, gold)
         scores[f"{name}_interval"] = astuple(bootstrap(statistic, predicted, gold))
@@ -141,9 +137,12 @@ def _changes(before: NDArray[np.int64], after: NDArray[np.int64], gold: NDArray[
 
 def _sentences(result: dict[str, Any]) -> str:
     lines = [f"{result['model']} on {result['rows']:,} rows of {result['file']}"]
-    for name in ("accuracy", "f1"):
+    for name in (key for key in result if f"{key}_interval" in result):
         low, high = result[f"{name}_interval"]
-        lines.append(f"  {name:<9}{100 * result[name]:6.2f} %   [{100 * low:.2f}, {100 * high:.2f}]")
+        if name in ("pearson", "spearman"):
+            lines.append(f"  {name:<9}{result[name]:8.4f}   [{low:.4f}, {high:.4f}]")
+        else:
+            lines.append(f"  {name:<9}{100 * result[name]:6.2f} %   [{100 * low:.2f}, {100 * high:.2f}]")
     if against := result.get("against"):
         lines.append(
             f"  against {against['model']} ({100 * against['accuracy']:.2f} %): {against['flips']:,} labels changed "

@@ -1,0 +1,169 @@
+"""The ledger of the project's own runs: does what is missing of runs.toml, in order, and writes it down.
+
+    python runs/ledger.py            all that is missing
+    python runs/ledger.py rte stsb   only these
+    python runs/ledger.py --table    only the table of docs/lab.md
+
+What a run makes lies in runs/out/, outside git; what it found in docs/runs/NAME.json, which is committed: the score,
+the curve in 100 points, minutes, machine, versions. docs/lab.md has a table of them between two comments. A run that is
+done is not done again, unless its result is removed; one that was interrupted is gone on with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "runs"
+BEGIN, END = "<!-- runs: begin -->", "<!-- runs: end -->"
+POINTS = 100  # of a curve
+
+
+@dataclass(frozen=True)
+class Run:
+    """An entry of runs.toml, which explains the fields."""
+
+    name: str
+    about: str
+    make: str
+    output: str
+    minutes: dict[str, Any]
+    score: str = ""
+    expect: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def result(self) -> Path:
+        """Where its result is committed."""
+        return RESULTS / f"{self.name}.json"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do: of a run without a score the output, else the result."""
+        return self.result.exists() if self.score else (ROOT / self.output).exists()
+
+
+def do(run: Run) -> None:
+    """Make what a run makes, score it once, and write its result down."""
+    if not (ROOT / run.output).exists():
+        resume = " --resume" if (ROOT / f"{run.output}.partial" / "state.pt").exists() else ""
+        print(f"{run.name}: {run.make}{resume}", flush=True)
+        _call(shlex.split(run.make + resume))
+    if run.score:
+        line = shlex.split(f"distilbert score {run.score} --model {run.output} --json")
+        score = json.loads(_call(line, capture=True))
+        result = {"command": run.make, "score": score, **_training(ROOT / run.output)}
+        RESULTS.mkdir(exist_ok=True)
+        run.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        if faults := misses(run, score):
+            sys.exit(f"{run.name}: {faults}")
+
+
+def misses(run: Run, score: dict[str, Any]) -> str:
+    """What a score lacks of the least that was expected, "" if nothing."""
+    for name, goal in run.expect.items():
+        least = run.expect.get("at_least", goal)
+        if name != "at_least" and score[name] < least:
+            return f"{name} is {score[name]:.4f}, and at least {least} was expected"
+    return ""
+
+
+def _call(line: list[str], *, capture: bool = False) -> str:
+    """Run a command of runs.toml with this Python and these sources."""
+    program = [sys.executable, "-m", "distilbert"] if line[0] == "distilbert" else [sys.executable]
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    began = time.monotonic()
+    ended = subprocess.run(
+        [*program, *line[1:]],
+        cwd=ROOT,
+        env=surroundings,
+        text=True,
+        stdout=subprocess.PIPE if capture else None,
+    )
+    if ended.returncode:
+        sys.exit(
+            f"{shlex.join(line)} ended with {ended.returncode} after {(time.monotonic() - began) / 60:.1f} minutes"
+        )
+    return ended.stdout or ""
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """What a training run left in its folder: its result and its curve."""
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [line for line in log if "loss" in line and "step" in line]
+    return {
+        "training": json.loads((folder / "training.json").read_text(encoding="utf-8")),
+        "curve": thinned([(line["epoch"], line["loss"]) for line in steps]),
+        "evaluations": [line for line in log if "evaluation" in line],
+    }
+
+
+def thinned(curve: list[tuple[float, float]], points: int = POINTS) -> list[tuple[float, float]]:
+    """A curve in at most so many points: means of neighbours.
+
+    >>> thinned([(1, 4.0), (2, 2.0), (3, 1.0), (4, 1.0)], points=2)
+    [(2, 3.0), (4, 1.0)]
+    """
+    size = max(1, -(-len(curve) // points))
+    pieces = [curve[start : start + size] for start in range(0, len(curve), size)]
+    return [(piece[-1][0], round(sum(loss for _, loss in piece) / len(piece), 4)) for piece in pieces]
+
+
+def table(runs: list[Run]) -> str:
+    """The Markdown table of all runs that have a score: what was found, or that it was not run."""
+    lines = [
+        "| run | what | score [95 %] | best constant answer | held-back rows | expected | minutes |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for run in runs:
+        if not run.score:
+            continue
+        goal = ", ".join(f"{name} {value}" for name, value in run.expect.items() if name != "at_least")
+        if not run.result.exists():
+            about = f"about {run.minutes['cpu']} (CPU), {run.minutes['gpu']} (GPU)"
+            lines.append(f"| {run.name} | {run.about} | not run | | | {goal} | {about} |")
+            continue
+        result = json.loads(run.result.read_text(encoding="utf-8"))
+        score, training = result["score"], result["training"]
+        name = next(name for name in run.expect if name != "at_least")
+        low, high = score[f"{name}_interval"]
+        constant = f"{score['constant'][name]:.4f}" if "constant" in score else "0"
+        held = ", ".join(f"{key} {value:.4f}" for key, value in training["held_back"].items())
+        lines.append(
+            f"| {run.name} | {run.about} | {name} {score[name]:.4f} [{low:.4f}, {high:.4f}] | {constant} | {held} "
+            f"| {goal} | {training['minutes']} ({training['device']}, {training['precision']}) |"
+        )
+    return "\n".join(lines)
+
+
+def write_table(runs: list[Run], page: Path) -> None:
+    """Put the table between the two comments of a page."""
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    page.write_text(f"{before}{BEGIN}\n{table(runs)}\n{END}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Do the runs that the command line names, or all, and write the table."""
+    runs = [Run(**entry) for entry in tomllib.loads((ROOT / "runs.toml").read_text(encoding="utf-8"))["run"]]
+    names = [name for name in sys.argv[1:] if name != "--table"]
+    if unknown := set(names) - {run.name for run in runs}:
+        sys.exit(f"runs.toml has no {', '.join(unknown)}; it has {', '.join(run.name for run in runs)}")
+    for run in runs:
+        if "--table" not in sys.argv and (not names or run.name in names) and not run.is_done:
+            do(run)
+            write_table(runs, ROOT / "docs" / "lab.md")
+    write_table(runs, ROOT / "docs" / "lab.md")
+
+
+if __name__ == "__main__":
+    main()

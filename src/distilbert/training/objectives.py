@@ -1,0 +1,91 @@
+"""What training minimises: a weighted sum of means, each over rows or tokens.
+
+The loop asks an objective for the *sums* of its parts over a piece of a batch, and for the *counts* that they are
+means over. So a batch may be cut into pieces and spread over processes in any way: the loss, and its gradient, stay
+those of the whole batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from distilbert.training.data import Batch
+    from distilbert.training.recipe import ProblemType
+
+_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+IGNORED = -100  # the label of what is no label, as PyTorch has it
+
+
+class Objective(Protocol):
+    """Minimises Σ weight · sum / count over its parts."""
+
+    weights: Mapping[str, float]  # by part
+
+    def counts(self, batch: Batch) -> Mapping[str, int]:
+        """Over how many rows or tokens of this batch each part's mean goes."""
+
+    def sums(self, model: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+        """Each part, summed over these: float32 scalars."""
+
+
+def inputs_of(batch: Batch) -> Batch:
+    """What of a batch is for the model."""
+    return {name: batch[name] for name in _INPUTS if name in batch}
+
+
+def summed_loss(logits: Tensor, labels: Tensor, problem_type: ProblemType) -> Tensor:
+    """The loss of a classifier's logits `[rows, n]`, summed over rows.
+
+    Cross entropy with ids `[rows]`; for several labels a row the mean over labels of the binary cross entropy with
+    0/1 `[rows, n]`; squared error with numbers `[rows]`. In nats, or the labels' unit squared.
+    """
+    logits = logits.float()
+    if problem_type == "single_label_classification":
+        return F.cross_entropy(logits, labels, reduction="sum")
+    if problem_type == "multi_label_classification":
+        return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / logits.shape[1]
+    return F.mse_loss(logits[:, 0], labels, reduction="sum")
+
+
+class Labels:
+    """Learn the labels of texts: `labels` in each batch, as `training.labels` makes them."""
+
+    def __init__(self, problem_type: ProblemType) -> None:
+        self.problem_type = problem_type
+        self.weights: Mapping[str, float] = {"label": 1.0}
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """See `Objective`: rows."""
+        return {"label": len(batch["labels"])}
+
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective`."""
+        logits = model(**inputs_of(batch)).logits
+        return {"label": summed_loss(logits, batch["labels"], self.problem_type)}
+
+
+class MaskedWords:
+    """Guess masked tokens (BERT, section 3.1): `positions` and `labels` `[rows, most masked]` in each batch."""
+
+    def __init__(self) -> None:
+        self.weights: Mapping[str, float] = {"masked": 1.0}
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """See `Objective`: masked tokens."""
+        return {"masked": int((batch["labels"] != IGNORED).sum())}
+
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective`."""
+        logits = model(**inputs_of(batch), positions=batch["positions"]).logits
+        loss = F.cross_entropy(
+            logits.float().flatten(0, 1), batch["labels"].flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        return {"masked": loss}

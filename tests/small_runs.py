@@ -1,0 +1,127 @@
+"""Small training runs for tests: a tiny model, rows that can be learnt, a recipe, and runs that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from bundles import sentences
+from tiny import tiny_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = {
+    "epochs": 2,
+    "batch_size": 8,
+    "learning_rate": 1e-3,
+    "max_length": 24,
+    "precision": "float32",
+    "device": "cpu",
+}
+
+
+def rows_file(path: Path, rows: int, seed: int = 0) -> Path:
+    """Texts that say "good" or "bad" somewhere, and the label that follows from it."""
+    texts = sentences(rows, longest=8)
+    lines = [
+        f"{text} {('bad', 'good')[(place + seed) % 2]} film\t{(place + seed) % 2}"
+        for place, text in enumerate(texts)
+    ]
+    path.write_text("text\tlabel\n" + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def knobs(folder: Path, rows: int = 80, **changes: Any) -> dict[str, Any]:
+    """A recipe's values, whose model and rows are made in `folder` unless they are there."""
+    model = folder / "start"
+    if not model.exists():
+        tiny_checkpoint(model)
+        rows_file(folder / "train.tsv", rows)
+        rows_file(folder / "dev.tsv", 20, seed=1)
+    files = {"model": str(model), "train": str(folder / "train.tsv"), "dev": str(folder / "dev.tsv")}
+    return {**SMALL, **files, **changes}
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+# Runs with `sys.argv`: recipe as JSON, out, and for each start but the last when it is to be killed: after which
+# step, and how many milliseconds later. Each start is a fork, so that Python and PyTorch start once.
+_KILLED = """
+import json, os, signal, sys, threading, warnings
+from pathlib import Path
+import torch
+from distilbert.training.finetune import finetune
+from distilbert.training.recipe import FinetuneRecipe
+
+warnings.simplefilter("ignore")
+recipe, out, kills = FinetuneRecipe(**json.loads(sys.argv[1])), Path(sys.argv[2]), json.loads(sys.argv[3])
+for start, kill in enumerate([*kills, None]):
+    child = os.fork()
+    if not child:
+        def tell(event):
+            if kill and event.step == kill[0]:
+                threading.Timer(kill[1] / 1000, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        finetune(recipe, out, resume=start > 0, tell=tell)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status))
+"""
+
+# One of two processes, as `accelerate launch --cpu --num_processes 2` starts them.
+_TOGETHER = """
+import json, os, sys, warnings
+from pathlib import Path
+import torch
+children = []
+for rank in range(2):
+    child = os.fork()
+    if not child:
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        from distilbert.training.finetune import finetune
+        from distilbert.training.recipe import FinetuneRecipe
+        warnings.simplefilter("ignore")
+        finetune(FinetuneRecipe(**json.loads(sys.argv[1])), Path(sys.argv[2]))
+        os._exit(0)
+    children.append(child)
+sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
+"""
+
+
+def run_killed(recipe: dict[str, Any], out: Path, kills: list[tuple[int, float]]) -> list[int]:
+    """Run to the end, killed on the way as `kills` says; the signals that ended each start (0 for the last)."""
+    ended = _python(_KILLED, json.dumps(recipe), str(out), json.dumps(kills))
+    assert ended.returncode == 0, ended.stderr
+    return [int(line) for line in ended.stdout.split()]
+
+
+def run_together(recipe: dict[str, Any], out: Path) -> None:
+    """Run in two processes on this processor."""
+    network = {
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(_free_port()),
+    }
+    ended = _python(_TOGETHER, json.dumps(recipe), str(out), ACCELERATE_USE_CPU="true", **network)
+    assert ended.returncode == 0, ended.stderr
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def _python(code: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=250, env=surroundings
+    )

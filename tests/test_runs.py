@@ -1,0 +1,76 @@
+"""The project's own runs: the split gives nothing away, and the ledger says what was found or "not run"."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"runs_{name}", ROOT / "runs" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_training_row_lies_in_a_sentence_that_is_held_back(shared: Path, tmp_path: Path) -> None:
+    split = load("sst2_split")
+    split.write(shared / "data/sst2/train.tsv", tmp_path)
+    train, held = (
+        [split.words_of(line) for line in (tmp_path / f"{name}.tsv").read_text().splitlines()[1:]]
+        for name in ("train", "held_back")
+    )
+    assert len(held) == 4746
+    inside_held = {piece for words in held for piece in split.inside(words)}
+    assert not inside_held & set(train)
+    assert not {piece for words in train for piece in split.inside(words)} & set(held)
+
+
+def test_the_ledger_names_commands_that_are_there() -> None:
+    import tomllib
+
+    ledger = load("ledger")
+    runs = [ledger.Run(**entry) for entry in tomllib.loads((ROOT / "runs.toml").read_text())["run"]]
+    for run in runs:
+        words = run.make.split()
+        files = [
+            word
+            for word in words
+            if word.startswith(("recipes/", "runs/")) and word.endswith((".toml", ".py"))
+        ]
+        assert files
+        assert all((ROOT / path).is_file() for path in files)
+        assert run.output in run.make or run.name == "sst2-split"
+
+
+def test_a_run_is_in_the_table_with_its_score_or_as_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = load("ledger")
+    monkeypatch.setattr(ledger, "RESULTS", tmp_path)
+    goal = {"accuracy": 0.9, "at_least": 0.8}
+    runs = [
+        ledger.Run(name, "a model", "make it", "out", {"cpu": 5, "gpu": "?"}, score="--file x", expect=goal)
+        for name in ("done", "missing")
+    ]
+    score = {"accuracy": 0.85, "accuracy_interval": [0.8, 0.9], "constant": {"accuracy": 0.5}}
+    training = {"held_back": {"accuracy": 0.86}, "minutes": 4.2, "device": "cpu × 1", "precision": "bfloat16"}
+    (tmp_path / "done.json").write_text(json.dumps({"score": score, "training": training}))
+    done, missing = ledger.table(runs).splitlines()[2:]
+    assert "accuracy 0.8500 [0.8000, 0.9000] | 0.5000 | accuracy 0.8600" in done
+    assert "4.2 (cpu × 1, bfloat16)" in done
+    assert "not run" in missing
+    assert "about 5 (CPU)" in missing
+    assert ledger.misses(runs[0], score) == ""
+    assert "at least 0.8 was expected" in ledger.misses(runs[0], {"accuracy": 0.7})

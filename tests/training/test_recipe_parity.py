@@ -1,0 +1,90 @@
+"""Recipes: TOML, flags and keyword arguments are one; whatever is wrong is told at once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from distilbert.errors import DataError, OptionError
+from distilbert.training.recipe import FinetuneRecipe, read_recipe, write_toml
+
+pytestmark = pytest.mark.parity
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+LEAST = {"model": "m", "train": "t.tsv"}
+
+
+def test_three_mistakes_are_all_named_with_their_keys(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text('model = "m"\ntrain = "t.tsv"\nepochs = 0\nlearning_rte = 1e-5\nprecision = "int8"\n')
+    with pytest.raises(OptionError) as refused:
+        read_recipe(path, {})
+    fault = refused.value.fault
+    assert str(path) in fault
+    assert "epochs should be greater than or equal to 1, not 0" in fault
+    assert "learning_rte is no knob (meant: learning_rate?)" in fault
+    assert "precision should be 'auto', 'bfloat16' or 'float32', not 'int8'" in fault
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"train": "t.tsv"}, "model is missing"),
+        (LEAST | {"epochs": "3"}, "epochs should be a valid integer, not '3'"),
+        (LEAST | {"epochs": True}, "epochs should be a valid integer, not True"),
+        (LEAST | {"learning_rate": float("nan")}, "learning_rate should be a finite number, not nan"),
+        (LEAST | {"dev": "d.tsv", "hold_back": 5}, "dev and hold_back both say"),
+        (LEAST | {"layers": []}, "layers must name at least one"),
+        (LEAST | {"layers": [-1]}, "layers.0 should be greater than or equal to 0, not -1"),
+        (LEAST | {"warmup": 1.0}, "warmup should be less than 1, not 1.0"),
+    ],
+)
+def test_a_mistake_is_named(values: dict[str, object], says: str) -> None:
+    with pytest.raises(OptionError, match=r".") as refused:
+        read_recipe(None, values)
+    assert says in refused.value.fault
+
+
+def test_flags_go_before_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('model = "m"\ntrain = "t.tsv"\nepochs = 2\nseed = 5\n')
+    recipe = read_recipe(path, {"epochs": 7})
+    assert (recipe.epochs, recipe.seed) == (7, 5)
+
+
+@pytest.mark.parametrize("content", ["epochs = ", "\xff"])
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(DataError, match="is not TOML"):
+        read_recipe(path, {})
+
+
+def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
+    recipe = FinetuneRecipe(
+        model='a "quoted" \\ path',
+        train="t",
+        layers=[0, 2],
+        labels=["é", "\n"],
+        learning_rate=1e-7,
+        dropout=0.0,
+    )
+    path = tmp_path / "recipe.toml"
+    path.write_text(write_toml(recipe.model_dump()), encoding="utf-8")
+    assert read_recipe(path, {}) == recipe
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_shipped_recipe_comments_every_knob_it_sets(path: Path) -> None:
+    recipe = read_recipe(path, {})
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    assert all("#" in line for line in lines if "=" in line)
+    assert {line.split("=")[0].strip() for line in lines if "=" in line} == set(
+        tomllib.loads(path.read_text())
+    )
+    assert set(FinetuneRecipe.model_fields) <= set(
+        path.read_text().replace("# ", "").replace("=", " ").split()
+    )
+    assert recipe.train
