@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
+from distilbert.engines.outputs import outputs_of
 from distilbert.errors import OptionError
 from distilbert.files.config import DistilBertConfig
 from distilbert.runtime import (
@@ -147,8 +148,9 @@ def load_model(task: str, name: Name, revision: str | None = None, threads: int 
             f"{name} is a model for {found}, for which there is no pipeline.",
             f"There are pipelines for {', '.join(TASKS)}; the classes run every model.",
         )
-    engine = OnnxRuntimeEngine(bundle.graph, threads)
-    return TASKS[found].model(DistilBertConfig.from_folder(bundle.folder), engine, bundle.folder)
+    config = DistilBertConfig.from_folder(bundle.folder)
+    engine = OnnxRuntimeEngine(bundle.graph, threads, outputs_of(found, config))
+    return TASKS[found].model(config, engine, bundle.folder)
 
 
 def _tokenizer(tokenizer: Name | DistilBertTokenizer | None) -> DistilBertTokenizer:

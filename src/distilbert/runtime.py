@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
-from distilbert.errors import BundleError, CheckpointError, EngineError, OptionError
+from distilbert.engines.outputs import outputs_of
+from distilbert.errors import BundleError, CheckpointError, OptionError
 from distilbert.files.bundle import Bundle, is_bundle, open_bundle
 from distilbert.files.config import DistilBertConfig
 from distilbert.files.hub import resolve
@@ -113,13 +114,6 @@ class _RunModel(Generic[Output]):
 
     def __init__(self, config: DistilBertConfig, engine: Engine, folder: Path) -> None:
         self.config, self.engine, self.folder = config, engine, folder
-        given, wanted = engine.output_names, [field.name for field in dataclasses.fields(self.output)]
-        if sorted(given) != sorted(wanted):
-            raise EngineError(
-                f"The graph in {folder} gives {', '.join(given):.80}; for {self.task} it must give "
-                f"{', '.join(wanted)}.",
-                "Compile the model again, or install the bundle again.",
-            )
 
     @classmethod
     def from_pretrained(
@@ -137,8 +131,10 @@ class _RunModel(Generic[Output]):
                 f"{name} is a model for {bundle.manifest.task}; {cls.__name__} is for {cls.task}.",
                 "Load it with the class of its own task, or name another model.",
             )
-        engine = OnnxRuntimeEngine(bundle.graph, threads)
-        return cls(DistilBertConfig.from_folder(bundle.folder), engine, bundle.folder)
+        config = DistilBertConfig.from_folder(bundle.folder)
+        return cls(
+            config, OnnxRuntimeEngine(bundle.graph, threads, outputs_of(cls.task, config)), bundle.folder
+        )
 
     def __call__(
         self,

@@ -383,7 +383,47 @@ def _flip_structure(rng: random.Random, path: Path) -> None:
     path.write_bytes(content)
 
 
+def _some_number(edit: Callable[[random.Random, AttributeProto], object]) -> Way:
+    """Change an attribute that is one whole number."""
+
+    def change(rng: random.Random, model: ModelProto) -> None:
+        attributes = [attribute for node in model.graph.node for attribute in node.attribute]
+        kind = AttributeProto.INT
+        edit(rng, rng.choice([attribute for attribute in attributes if attribute.type == kind]))
+
+    return _model(change)
+
+
+def _added(extra: bytes) -> Callable[[random.Random, AttributeProto | TensorProto], None]:
+    """A field in a form that is not its own: readers skip it, and write it again."""
+    return lambda rng, message: message.MergeFromString(extra)
+
+
+def _seventy_bits(rng: random.Random, path: Path) -> None:
+    """An attribute's number beyond 64 bits, of which readers take the lowest."""
+    content = path.read_bytes()
+    number = b"\x18" + b"\xff" * 9  # field 3: -1, but for its last byte
+    assert number + b"\x01" in content
+    path.write_bytes(content.replace(number + b"\x01", number + rng.choice([b"\x03", b"\x7f"])))
+
+
+def _two_attributes(rng: random.Random, model: ModelProto) -> None:
+    node = rng.choice([node for node in model.graph.node if node.attribute])
+    node.attribute.append(node.attribute[0])
+
+
 FORMS = {
+    "a number in the form of a text!": _some_number(_added(b"\x1a\x01\x05")),
+    "a number in the form of a float!": _some_number(_added(b"\x1d\x05\x00\x00\x00")),
+    "a weight's type in the form of a text!": _some_tensor(_added(b"\x12\x01\x07")),
+    "a field without a number!": lambda rng, path: path.write_bytes(path.read_bytes() + b"\x02\x00"),
+    "a number of seventy bits!": _seventy_bits,
+    "a number twice!": _some_number(lambda rng, a: a.ints.append(rng.choice([0, 1, 2**40]))),
+    "a number of another type!": _some_number(
+        lambda rng, a: setattr(a, "type", rng.choice([0, 1, 3, 4, 5, 7, 99]))
+    ),
+    "two attributes of one name!": _model(_two_attributes),
+    "a weight without a name!": _some_tensor(lambda rng, t: setattr(t, "name", "")),
     "bits of its structure flipped": _flip_structure,
     "bits of its structure flipped again": _flip_structure,  # the most fruitful one
     "dimensions that do not fit!": _some_tensor(_set_dims),

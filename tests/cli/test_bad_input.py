@@ -20,6 +20,8 @@ import pytest
 from situations import Command, Place, complaint, contents, cut, flipped, needs, words_of
 from tiny import tiny_checkpoint, write_safetensors
 
+from distilbert.cli import _show_warning
+from distilbert.errors import TruncationWarning
 from distilbert.files.bundle import write_manifest
 from distilbert.files.hub import embedded_models
 
@@ -782,3 +784,20 @@ def test_a_checkpoint_needs_a_cache_that_can_be_written_and_says_so(
     assert message.startswith("cache/v1/bundles/")
     assert "cannot be written: Not a directory" in message
     assert "Set DISTILBERT_CACHE" in message
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_stranger_s_name_in_an_error_moves_no_cursor(
+    debug: bool, place: Place, distilbert: Command
+) -> None:
+    place.tensors(lambda arrays: arrays.update({"red\x1b[31m\x9b2J\u202e": np.zeros(3, np.float32)}))
+    outcome = distilbert(*["--debug"] * debug, "classify", "--model", "model", "hello")
+    assert outcome.code == 1
+    assert "red [31m 2J " in outcome.err
+    assert all(line.isprintable() for line in outcome.err.splitlines())
+    assert len(outcome.err.rpartition("error: ")[2].splitlines()) == 2
+
+
+def test_a_stranger_s_name_in_a_note_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_warning("a\x1b[31m\r\x9b", TruncationWarning)
+    assert capsys.readouterr().err == "note: a [31m  \n"

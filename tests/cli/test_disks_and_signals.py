@@ -179,6 +179,20 @@ def test_a_closed_stream_is_an_empty_one(
     assert bool(outcome.out) == (stream == "2>&-")
 
 
+@pytest.mark.parametrize("streams", ["2>&-", ">&- 2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_a_file_is_answered_whole_without_any_stream(
+    streams: str, distilbert: Command, tiny_fp32: Path, place: Place
+) -> None:
+    """What would be said must not end in a file that got the closed stream's number."""
+    place.file("texts.txt", "hello\n" + "long " * 600 + "\n")
+    line = ["classify", "--model", tiny_fp32, "--file", "texts.txt", "--out"]
+    assert distilbert.process(*line, "whole.csv").code == 0
+    outcome = distilbert.process(*line, "answers.csv", prefix=("sh", "-c", f'exec "$@" {streams}', "sh"))
+    assert outcome.code == 0
+    files = contents(place.folder)
+    assert files["answers.csv"] == files["whole.csv"]
+
+
 def slow_texts() -> Iterator[bytes]:
     yield from (f"text {number}\n".encode() for number in range(64))
 

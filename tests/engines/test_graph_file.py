@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 from tiny import tiny_checkpoint
 
-from distilbert.engines.graph_file import GraphFault, read_graph
+from distilbert.engines.graph_file import GraphFault, _varint, _weight, read_graph
 from distilbert.engines.graph_sizes import _cost, check_graph
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
 from distilbert.errors import EngineError
@@ -84,6 +84,11 @@ def ten_gigabytes(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Expand", ["one", "huge"], ["x"]))
 
 
+def with_attribute(model: onnx.ModelProto) -> list[onnx.AttributeProto]:
+    """The attributes of the first operator that has any."""
+    return next(node.attribute for node in model.graph.node if node.attribute)
+
+
 FAULTS: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
     "a loop": (
         lambda m: m.graph.node.append(helper.make_node("Loop", ["one"], ["x"])),
@@ -107,6 +112,30 @@ FAULTS: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
         lambda m: m.graph.input.append(helper.make_tensor_value_info("password", 7, ["a"])),
         "has an input or output 'password'",
     ),
+    "two attributes of one name": (
+        lambda m: with_attribute(m).append(with_attribute(m)[0]),
+        "two weights, inputs, outputs or attributes of one name",
+    ),
+    "an attribute of another type": (
+        lambda m: setattr(with_attribute(m)[0], "type", 1),
+        "an attribute '.*' whose value is not of its type",
+    ),
+    "an attribute of two types": (
+        lambda m: setattr(with_attribute(m)[0], "f", 1.0),
+        "an attribute '.*' whose value is not of its type",
+    ),
+    "a number in the form of a text": (
+        lambda m: with_attribute(m)[0].MergeFromString(b"\x1a\x01\x05"),
+        r"part that no graph .*\(field 3\)",
+    ),
+    "a weight's type in the form of a text": (
+        lambda m: m.graph.initializer[0].MergeFromString(b"\x12\x01\x07"),
+        r"part that no graph .*\(field 2\)",
+    ),
+    "a weight without a name": (
+        lambda m: setattr(m.graph.initializer[0], "name", ""),
+        "has a name without a letter",
+    ),
     "no graph": (lambda m: m.ClearField("graph"), "has a model with 0 fields graph instead of 1"),
     "ten gigabytes": (ten_gigabytes, "asks for 2,500,"),
 }
@@ -123,6 +152,51 @@ def test_what_no_graph_of_ours_has_is_named(
     with pytest.raises(EngineError, match=rf"model\.onnx .*{fault}") as refusal:
         OnnxRuntimeEngine(path)
     assert len(str(refusal.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("extra", "fault"),
+    [(b"\x02\x00", r"\(field 0\)"), (b"\x0b\x0c", "damaged"), (b"\x0a\x01\x09", r"\(field 1\)")],
+    ids=["a field without a number", "a group", "its version in the form of a text"],
+)
+def test_a_field_that_readers_skip_is_refused(
+    extra: bytes, fault: str, tiny_fp32: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes((tiny_fp32 / "onnx" / "model.onnx").read_bytes() + extra)
+    with pytest.raises(GraphFault, match=fault):
+        read_graph(path)
+
+
+@given(number=st.integers(0, 2**72), padding=st.integers(0, 3))
+def test_a_number_is_read_as_other_readers_do_or_refused(number: int, padding: int) -> None:
+    """Seven bits a byte, the lowest first, with needless zeros behind them; ONNX's reader is asked."""
+    groups = [number >> shift & 0x7F for shift in range(0, max(1, number.bit_length()), 7)] + [0] * padding
+    written = bytes(group | 0x80 for group in groups[:-1]) + bytes(groups[-1:])
+    try:
+        ours, _ = _varint(memoryview(written), 0)
+    except GraphFault:
+        assert number >= 2**64 or len(written) > 10
+    else:
+        theirs = onnx.TensorProto.FromString(b"\x08" + written).dims[0]
+        assert ours == number == theirs % 2**64
+
+
+def test_numbers_may_be_packed(tiny_fp32: Path) -> None:
+    """Readers take a list one number a field, as we write it, and all in one field alike."""
+    model = onnx.load(tiny_fp32 / "onnx" / "model.onnx")
+    for tensor in model.graph.initializer:
+        unpacked = b"".join(b"\x08" + varint(size) for size in tensor.dims)
+        packed = b"".join(map(varint, tensor.dims))
+        whole = tensor.SerializeToString()
+        assert whole.startswith(unpacked)
+        spelled = b"\x0a" + varint(len(packed)) + packed + whole[len(unpacked) :]
+        assert onnx.TensorProto.FromString(spelled) == tensor
+        assert _weight(memoryview(spelled)) == _weight(memoryview(whole))
+
+
+def varint(number: int) -> bytes:
+    return bytes([number & 0x7F | 0x80]) + varint(number >> 7) if number > 0x7F else bytes([number])
 
 
 @given(data=st.binary(max_size=300))

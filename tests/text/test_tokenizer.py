@@ -269,7 +269,7 @@ def test_windows_line_ends_a_byte_order_mark_and_blanks_at_the_end_are_no_tokens
         ),
         "a template without a text": (
             {"tokenizer__json": tokenizer_json(post_processor=template([CLS]))},
-            ["tokenizer.json", "0 texts instead of A"],
+            ["tokenizer.json", "its template for one text must hold A once, not none"],
         ),
         "a template of a stranger": (
             {"tokenizer__json": tokenizer_json(post_processor=template([CLS, A], {}))},

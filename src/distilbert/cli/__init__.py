@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from distilbert.cli.terminal import printable
 from distilbert.errors import DistilBertError
 
 COMMANDS = {
@@ -69,8 +70,11 @@ def main() -> None:
 
 
 def _replace_closed_streams() -> None:
-    """A stream that the caller closed (`<&-`, `>&-`) is None to Python; let it be empty instead."""
-    for name, mode in (("stdin", "r"), ("stdout", "w")):
+    """A stream that the caller closed (`<&-`, `>&-`) is None to Python; let it be empty instead.
+
+    In their order each gets its own number, the lowest free one, which else a table's file would.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - stays open
 
@@ -88,11 +92,16 @@ def _fail(message: str, code: int) -> int:
     if "--debug" in sys.argv:
         import traceback
 
-        traceback.print_exc()
-    click.echo(message, err=True)
+        message = traceback.format_exc() + message
+    _tell(message)
     return code
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
     if category.__module__.startswith("distilbert."):
-        click.echo(f"note: {message}", err=True)
+        _tell(f"note: {message}")
+
+
+def _tell(message: str) -> None:
+    """Say it on standard error, line by line: a tensor's or a file's name in it may be a stranger's."""
+    click.echo("\n".join(map(printable, message.split("\n"))), err=True)

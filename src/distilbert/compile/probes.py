@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
+from distilbert.engines.outputs import outputs_of
 from distilbert.errors import BundleError
 from distilbert.files.bundle import Probe, verify_files
 from distilbert.files.config import DistilBertConfig
@@ -60,7 +61,7 @@ def verify(folder: Path) -> float:
     bundle = verify_files(folder)
     config = DistilBertConfig.from_folder(folder)
     tokenizer = DistilBertTokenizer.from_folder(folder)
-    engine = OnnxRuntimeEngine(bundle.graph)
+    engine = OnnxRuntimeEngine(bundle.graph, outputs=outputs_of(bundle.manifest.task, config))
     precision = bundle.manifest.precision
     largest = 0.0
     for probe in bundle.manifest.probes:

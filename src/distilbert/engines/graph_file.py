@@ -26,15 +26,50 @@ _SMALL = 16  # elements: shapes, axes and bounds, whose values are read
 _LONGEST_NAME = 500  # bytes
 _DAMAGED = "is cut short or was damaged"
 
-# The fields that our graphs use: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
-_MODEL = {1: "ir_version", 2: "producer_name", 7: "graph", 8: "opset_import", 14: "metadata_props"}
-_GRAPH = {1: "node", 2: "name", 5: "initializer", 11: "input", 12: "output"}
-_NODE = {1: "input", 2: "output", 3: "name", 4: "op_type", 5: "attribute"}
-_ATTRIBUTE = {1: "name", 2: "f", 3: "i", 4: "s", 8: "ints", 20: "type"}
-_TENSOR = {1: "dims", 2: "data_type", 8: "name", 9: "raw_data"}
-_VALUE = {1: "name", 2: "type"}
-_TYPE = {1: "tensor_type"}
-_TENSOR_TYPE = {1: "elem_type", 2: "shape"}
+# The fields that our graphs use, each by its number and its form in the file: a reader of protocol buffers skips one
+# in another form. https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+_NUMBER, _BYTES, _FLOAT = 0, 2, 5
+_MODEL = {
+    (1, _NUMBER): "ir_version",
+    (2, _BYTES): "producer_name",
+    (7, _BYTES): "graph",
+    (8, _BYTES): "opset_import",
+    (14, _BYTES): "metadata_props",
+}
+_GRAPH = {
+    (1, _BYTES): "node",
+    (2, _BYTES): "name",
+    (5, _BYTES): "initializer",
+    (11, _BYTES): "input",
+    (12, _BYTES): "output",
+}
+_NODE = {
+    (1, _BYTES): "input",
+    (2, _BYTES): "output",
+    (3, _BYTES): "name",
+    (4, _BYTES): "op_type",
+    (5, _BYTES): "attribute",
+}
+_ATTRIBUTE = {
+    (1, _BYTES): "name",
+    (2, _FLOAT): "f",
+    (3, _NUMBER): "i",
+    (4, _BYTES): "s",
+    (8, _NUMBER): "ints",
+    (8, _BYTES): "ints",  # packed
+    (20, _NUMBER): "type",
+}
+_TENSOR = {
+    (1, _NUMBER): "dims",
+    (1, _BYTES): "dims",  # packed
+    (2, _NUMBER): "data_type",
+    (8, _BYTES): "name",
+    (9, _BYTES): "raw_data",
+}
+_VALUE = {(1, _BYTES): "name", (2, _BYTES): "type"}
+_TYPE = {(1, _BYTES): "tensor_type"}
+_TENSOR_TYPE = {(1, _NUMBER): "elem_type", (2, _BYTES): "shape"}
+_ATTRIBUTE_TYPES = {1: "f", 2: "i", 3: "s", 7: "ints"}  # ONNX's number -> the field of the value
 _ELSEWHERE = {(13, "weight"), (14, "weight")}  # external_data, data_location
 
 
@@ -97,13 +132,12 @@ def _graph(data: memoryview, size: int) -> Graph:
 def _by_name(rows: list[tuple[str, T]]) -> dict[str, T]:
     named = dict(rows)
     if len(named) < len(rows):
-        raise GraphFault("has two weights, inputs or outputs of one name")
+        raise GraphFault("has two weights, inputs, outputs or attributes of one name")
     return named
 
 
 def _node(data: memoryview) -> Node:
     node = _message(data, _NODE, "operator")
-    attributes = [_message(attribute, _ATTRIBUTE, "attribute") for attribute in node["attribute"]]
     operator = _text(_only(node, "op_type", "operator"))
     outputs = tuple(map(_text, node["output"]))
     if len(outputs) != 1:
@@ -112,8 +146,19 @@ def _node(data: memoryview) -> Node:
         operator,
         tuple(map(_text, node["input"])),
         outputs[0],
-        {_text(_only(row, "name", "attribute")): _ints([*row["i"], *row["ints"]]) for row in attributes},
+        _by_name([_attribute(attribute) for attribute in node["attribute"]]),
     )
+
+
+def _attribute(data: memoryview) -> tuple[str, tuple[int, ...]]:
+    """Its name and whole numbers: of its value's type it must have a value, once, and none of another."""
+    row = _message(data, _ATTRIBUTE, "attribute")
+    name, kind = _text(_only(row, "name", "attribute")), _only(row, "type", "attribute")
+    field = _ATTRIBUTE_TYPES.get(kind)
+    others = [other for other in _ATTRIBUTE_TYPES.values() if other != field and row[other]]
+    if field is None or others or (field != "ints" and len(row[field]) != 1):
+        raise GraphFault(f"has an attribute {name!r:.60} whose value is not of its type")
+    return name, _ints([*row["i"], *row["ints"]])
 
 
 def _weight(data: memoryview) -> tuple[str, Weight]:
@@ -139,14 +184,14 @@ def _value(data: memoryview) -> tuple[str, int]:
     return _text(_only(value, "name", "value")), _only(tensor, "elem_type", "type")
 
 
-def _message(data: memoryview, fields: Mapping[int, str], what: str) -> dict[str, list[Any]]:
+def _message(data: memoryview, fields: Mapping[tuple[int, int], str], what: str) -> dict[str, list[Any]]:
     """A protocol buffer's fields by name, each a list, for any may be there more than once."""
     found: dict[str, list[Any]] = {name: [] for name in fields.values()}
     place, end = 0, len(data)
     while place < end:
         key, place = _varint(data, place)
         value, place = _FORMS.get(key & 7, _no_form)(data, place)
-        if (name := fields.get(key >> 3)) is None:
+        if (name := fields.get((key >> 3, key & 7))) is None:
             if (key >> 3, what) in _ELSEWHERE:
                 raise GraphFault("keeps weights in another file; a bundle's graph has them within itself")
             raise GraphFault(f"has a {what} with a part that no graph of a bundle has (field {key >> 3})")
@@ -171,7 +216,7 @@ def _varint(data: memoryview, place: int) -> tuple[int, int]:
         byte = data[place]
         place += 1
         number |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        if byte < 0x80 and number < 1 << 64:  # of more bits readers make another number
             return number, place
     raise GraphFault(_DAMAGED)
 
@@ -191,10 +236,10 @@ def _no_form(*_: object) -> NoReturn:
 
 # How a field's value is written, by the last three bits of its key.
 _FORMS: Mapping[int, Callable[[memoryview, int], tuple[Any, int]]] = {
-    0: _varint,
+    _NUMBER: _varint,
     1: partial(_bytes, length=8),
-    2: _bytes,
-    5: partial(_bytes, length=4),
+    _BYTES: _bytes,
+    _FLOAT: partial(_bytes, length=4),
 }
 
 
@@ -215,6 +260,9 @@ def _ints(values: list[Any]) -> tuple[int, ...]:
 
 
 def _text(data: memoryview) -> str:
+    """A name. One without a letter is refused: as an input it means that there is none."""
+    if not data:
+        raise GraphFault("has a name without a letter")
     if len(data) > _LONGEST_NAME:
         raise GraphFault(f"has a name of {len(data):,} bytes, and a bundle's has at most {_LONGEST_NAME}")
     return bytes(data).decode()

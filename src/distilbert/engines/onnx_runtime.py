@@ -6,10 +6,12 @@ copy of the weights, leave no threads behind that a fork would lose, and make th
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 from distilbert.engines.graph_file import GraphFault, read_graph
 from distilbert.engines.graph_sizes import check_graph
+from distilbert.engines.outputs import shape_fault
 from distilbert.engines.threads import choose_threads
 from distilbert.errors import EngineError
 
@@ -18,22 +20,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from distilbert.engines.base import Floats, TokenIds
+    from distilbert.engines.outputs import Shapes
+
+_AGAIN = "Compile the model again, or install the bundle again."
 
 
 class OnnxRuntimeEngine:
     """Runs a bundle's `.onnx` file (a path), or a graph that this process made (its bytes), on the processor.
 
     `threads` is the number of workers: `distilbert.engines.threads.choose_threads` says what None means.
+    `outputs` are those that a stranger's graph must give (`engines.outputs`), which every batch is held to.
     It can be pickled and survives a fork. Raises `EngineError` for a graph that ONNX Runtime refuses.
     """
 
-    def __init__(self, model: Path | bytes, threads: int | None = None) -> None:
-        self._model = model
+    def __init__(
+        self, model: Path | bytes, threads: int | None = None, outputs: Shapes | None = None
+    ) -> None:
+        self._model, self._outputs = model, outputs
         self.workers = choose_threads(threads)
         self._session = _open_session(model)
         inputs = (*self._session.get_inputs(), *self._session.get_overridable_initializers())
         self.input_names = tuple(value.name for value in inputs)
         self.output_names = tuple(value.name for value in self._session.get_outputs())
+        if outputs and sorted(outputs) != sorted(self.output_names):
+            raise EngineError(
+                f"{self._shown} gives {', '.join(self.output_names):.80}; for its task it must give "
+                f"{', '.join(outputs)}.",
+                _AGAIN,
+            )
 
     def run(self, inputs: Mapping[str, TokenIds]) -> dict[str, Floats]:
         """See `Engine.run`."""
@@ -46,20 +60,26 @@ class OnnxRuntimeEngine:
                 f"ONNX Runtime could not run {self._shown}: {_first_line(error)}",
                 "Check that the tokenizer belongs to this model: `distilbert verify` does.",
             ) from error
-        return dict(zip(self.output_names, cast("list[Floats]", outputs), strict=True))
+        named = dict(zip(self.output_names, cast("list[Floats]", outputs), strict=True))
+        if self._outputs and (fault := shape_fault(self._outputs, inputs, named)):
+            raise EngineError(f"{self._shown} {fault}.", _AGAIN)
+        return named
 
     @property
     def _shown(self) -> str:
         return _shown(self._model)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"model": self._model, "threads": self.workers}
+        return {"model": self._model, "threads": self.workers, "outputs": self._outputs}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
 
 def _open_session(model: Path | bytes) -> Any:
+    # From 1.32 on it writes an id into the home folder and sends what it does to its maker, unless this is set before
+    # it is imported (its Privacy.md; its functions come too late). A user's own word, such as 0, stands.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     if not isinstance(model, bytes):  # bytes are a graph that this process made
@@ -74,7 +94,7 @@ def _open_session(model: Path | bytes) -> Any:
     except _runtime_errors() as error:
         raise EngineError(
             f"ONNX Runtime cannot load {_shown(model)}: {_first_line(error)}",
-            "Compile the model again, or install the bundle again.",
+            _AGAIN,
         ) from error
 
 
@@ -88,7 +108,7 @@ def _check(path: Path) -> None:
         fault = f"{path} {error}."
     else:
         return
-    raise EngineError(fault, "Compile the model again, or install the bundle again.")
+    raise EngineError(fault, _AGAIN)
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:

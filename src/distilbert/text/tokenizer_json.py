@@ -20,11 +20,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The parts of a tokenizer.json -> the kinds that are read.
-_PARTS: Mapping[str, str] = {
-    "normalizer": "BertNormalizer, Sequence, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip",
-    "pre_tokenizer": "BertPreTokenizer, Sequence, Whitespace, WhitespaceSplit, Punctuation, Digits",
-    "post_processor": "TemplateProcessing, BertProcessing",
-    "decoder": "WordPiece",
+_PARTS: Mapping[str, tuple[str, ...]] = {
+    "normalizer": (
+        *("BertNormalizer", "Sequence", "NFC", "NFD", "NFKC", "NFKD"),
+        *("Lowercase", "StripAccents", "Strip"),
+    ),
+    "pre_tokenizer": (
+        "BertPreTokenizer",
+        "Sequence",
+        "Whitespace",
+        "WhitespaceSplit",
+        "Punctuation",
+        "Digits",
+    ),
+    "post_processor": ("TemplateProcessing", "BertProcessing"),
+    "decoder": ("WordPiece",),
 }
 _MOST_STEPS = 20  # of a sequence of such parts
 _MOST_SPECIALS = 100  # tokens around a text
@@ -62,8 +72,8 @@ def _faults(backend: Tokenizer) -> Iterator[str]:
             continue
         stored = json.loads(part.__getstate__())
         kinds = list(_kinds(stored))
-        if strange := [kind for kind in kinds if kind not in known.split(", ")]:
-            yield f"its {name} is {strange[0]}; read are {known}"
+        if strange := [kind for kind in kinds if kind not in known]:
+            yield f"its {name} is {strange[0]}; read are {', '.join(known)}"
         if len(kinds) > _MOST_STEPS:
             yield f"its {name} has {len(kinds):,} steps, and {_MOST_STEPS} are the most"
         if stored["type"] == "TemplateProcessing":
@@ -85,11 +95,12 @@ def _kinds(part: Mapping[str, Any]) -> Iterator[str]:
 
 def _template_faults(template: Mapping[str, Any]) -> Iterator[str]:
     """One text, or two, must be there each once, among a few special tokens, all of which it describes."""
-    for form, texts in (("single", ["A"]), ("pair", ["A", "B"])):
+    for form, name, texts in (("single", "one text", ["A"]), ("pair", "a pair", ["A", "B"])):
         found = sorted(piece["Sequence"]["id"] for piece in template[form] if "Sequence" in piece)
         specials = [piece["SpecialToken"]["id"] for piece in template[form] if "SpecialToken" in piece]
         if found != texts:
-            yield f"its template for a {form} text has {len(found)} texts instead of {' and '.join(texts)}"
+            holds = ", ".join(found) or "none"
+            yield f"its template for {name} must hold {' and '.join(texts)} once, not {holds:.60}"
         if len(specials) > _MOST_SPECIALS:
             yield f"its template has {len(specials):,} special tokens, and {_MOST_SPECIALS} are the most"
         for token in specials:
