@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,24 @@ def test_a_checkpoint_in_shards_is_one_model(distilbert: Command, here: Path) ->
     assert (shards["parameters"], shards["weights"]) == (whole["parameters"], whole["weights"])
 
 
+def test_only_files_that_are_read_are_counted(distilbert: Command, here: Path) -> None:
+    folder = here / "model"
+    sharded(folder)
+    read = {path.name: path.stat().st_size for path in folder.iterdir()}
+    (folder / "model-of-another-save.safetensors").write_bytes(bytes(1000))
+    (folder / "folder.json").mkdir()
+    os.mkfifo(folder / "pipe.json")
+    (folder / "circle.txt").symlink_to("circle.txt")
+    (folder / "README.md").symlink_to("gone")
+    assert told(distilbert, "model")["files"] == read
+    assert "there is no card" in distilbert("info", "model").out
+
+
+def test_what_is_to_be_typed_is_quoted(distilbert: Command, here: Path) -> None:
+    tiny_checkpoint(here / "my model;")
+    assert "distilbert compile 'my model;' --out" in distilbert("info", "my model;").out
+
+
 def test_the_shorter_of_what_model_and_tokenizer_read_counts(distilbert: Command, here: Path) -> None:
     folder = tiny_checkpoint(here / "model")
     path = folder / "tokenizer_config.json"
@@ -122,6 +141,8 @@ def test_the_shorter_of_what_model_and_tokenizer_read_counts(distilbert: Command
     [
         ("---\nlicense: mit\n---\n# A\n\n## Where it is at home\n\nHere.\n\n## More\n", ["mit"], "Here."),
         ("---\nlicense:\n- mit\n- 'cc0-1.0'\n---\n", ["mit", "cc0-1.0"], ""),
+        ("---\nlicense: [mit, 'cc0-1.0', ]\n---\n", ["mit", "cc0-1.0"], ""),
+        ("---\nlicense: []\n---\n", [], ""),
         ("---\r\nlicense: mit\r\n---\r\n## Where it is at home\r\nHere.", ["mit"], "Here."),
         ("no front matter", [], ""),
         ("---\nnever closed", [], ""),
@@ -158,6 +179,11 @@ def test_a_thousand_labels_are_counted_and_ten_shown(distilbert: Command, here: 
     assert "L10" not in out
 
 
+def test_a_long_label_is_cut(distilbert: Command, here: Path) -> None:
+    tiny_checkpoint(here / "model", labels=("A" * 40, "B" * 41))
+    assert f"  labels     {'A' * 40}, {'B' * 39}…\n" in distilbert("info", "model").out
+
+
 # A model on the hub
 
 
@@ -189,6 +215,24 @@ def test_a_checkpoint_on_the_hub_is_described_before_its_weights_are_here(
     assert told(distilbert, "owner/model")["weights"] == told(distilbert, tiny_classifier)["weights"]
 
 
+def test_shards_in_the_hub_s_cache_are_here_once_all_are(distilbert: Command, here: Path) -> None:
+    folder = here / "models--owner--model" / "snapshots" / "0a1b"
+    sharded(folder)
+    size = told(distilbert, folder)["weights"]
+    assert size
+    next(folder.glob("*.safetensors")).unlink()
+    assert not told(distilbert, folder)["here"]
+
+
+def test_the_hub_s_cache_is_known_from_within(
+    distilbert: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_checkpoint(here / "models--owner--model" / "snapshots" / "0a1b")
+    (folder / "model.safetensors").unlink()
+    monkeypatch.chdir(folder)
+    assert "not known before its weights are downloaded" in distilbert("info", ".").out
+
+
 def test_a_checkpoint_on_the_hub_that_names_no_architecture_has_no_task_yet(
     hub: Hub, distilbert: Command, here: Path
 ) -> None:
@@ -214,6 +258,14 @@ def test_a_bundle_on_the_hub_tells_sizes_and_gate_before_its_weights_are_here(
 
 # What is wrong is named as elsewhere
 
+LED_OUT = ["link that leads out of the model's folder", "cp -rL"]
+
+
+def led_out(path: Path) -> None:
+    """Move a model's file out of its folder, and leave a link to it there."""
+    outside = path.rename(path.parents[2] / "outside")
+    path.symlink_to(outside)
+
 
 @pytest.mark.parametrize(
     ("make", "line", "code", "says"),
@@ -225,6 +277,11 @@ def test_a_bundle_on_the_hub_tells_sizes_and_gate_before_its_weights_are_here(
         (lambda p: cut(p.checkpoint() / "model.safetensors", 1), "model", 1, ["is cut short"]),
         (lambda p: (p.checkpoint() / "model.safetensors").unlink(), "model", 1, ["no model.safetensors"]),
         (lambda p: (p.checkpoint() / "vocab.txt").unlink(), "model", 1, ["model"]),
+        (lambda p: led_out(p.checkpoint() / "config.json"), "model", 1, LED_OUT),
+        (lambda p: led_out(p.checkpoint() / "vocab.txt"), "model", 1, LED_OUT),
+        (lambda p: led_out(p.checkpoint() / "model.safetensors"), "model", 1, LED_OUT),
+        (lambda p: led_out(p.bundle() / "bundle.json"), "model", 1, LED_OUT),
+        (lambda p: led_out(p.bundle() / "onnx/model_quantized.onnx"), "model", 1, LED_OUT),
         (
             lambda p: cut(p.bundle() / "onnx/model_quantized.onnx", 1),
             "model",

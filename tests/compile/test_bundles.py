@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from tiny import tiny_arrays, tiny_checkpoint, tiny_config
 
 from distilbert.compile import Int8, compile_checkpoint, float_bundle, verify
-from distilbert.errors import GateError, StorageError, TokenizerError
+from distilbert.errors import CheckpointError, GateError, StorageError, TokenizerError
 from distilbert.files.bundle import open_bundle
 from distilbert.files.cache import cache_folder
 from distilbert.files.checkpoint import read_checkpoint
@@ -134,6 +134,13 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(tmp_path: Path) 
         file.write("onemore\n")
     with pytest.raises(TokenizerError, match=r"'onemore' the id 155, but config\.json's vocab_size is 155"):
         compile_checkpoint(source, tmp_path / "bundle")
+
+
+def test_a_link_that_leads_out_is_refused_with_a_way_to_do_without(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("{}")
+    (tiny_checkpoint(tmp_path / "model") / "notes.json").symlink_to(tmp_path / "outside")
+    with pytest.raises(CheckpointError, match=r"notes\.json cannot be read: .* leads out .*\n.*cp -rL"):
+        float_bundle(tmp_path / "model")
 
 
 def test_a_classifiers_encoder_is_the_encoder_it_was_made_from(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +15,18 @@ from distilbert.files.tables import line_count, read_rows
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest.importorskip("pyarrow", reason="needs the extra data")
+arrow = pytest.importorskip("pyarrow", reason="needs the extra data")
+parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra data")
+
+BEYOND_PYTHON = {  # value, type
+    "nanoseconds": (1_700_000_000_123_456_789, arrow.timestamp("ns")),
+    "a time of day in nanoseconds": (123_456_789, arrow.time64("ns")),
+    "a duration in nanoseconds": (123_456_789, arrow.duration("ns")),
+    "a time after the year 9999": (2**60, arrow.timestamp("us")),
+    "a day after the year 9999": (2**30, arrow.date32()),
+    "an unknown time zone": (1_700_000_000_000_000, arrow.timestamp("us", "Mars/Base")),
+    "nanoseconds in a list": ([1_700_000_000_123_456_789], arrow.list_(arrow.timestamp("ns"))),
+}
 
 
 def test_what_is_written_is_read_back_with_its_types(tmp_path: Path) -> None:
@@ -25,6 +37,52 @@ def test_what_is_written_is_read_back_with_its_types(tmp_path: Path) -> None:
     assert [row.values for row in read] == rows
     assert read[2999].place == f"{path}, row 3000"
     assert line_count(path) == 3000
+
+
+@pytest.mark.parametrize(("value", "kind"), BEYOND_PYTHON.values(), ids=BEYOND_PYTHON)
+def test_values_that_python_cannot_hold_stop_nobody_who_does_not_ask_for_them(
+    value: Any, kind: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.parquet"
+    parquet.write_table(arrow.table({"text": ["good"], "when": arrow.array([value], kind)}), path)
+    [row] = read_rows(path)
+    assert row.text("text") == "good"
+    with pytest.raises(DataError, match=r"no column 'label'; its columns: 'text', 'when'"):
+        row.value("label")
+    with pytest.raises(
+        DataError, match=r"t\.parquet: column 'when' of type .* cannot be read: .*\nWrite it as"
+    ):
+        row.value("when")
+
+
+def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    parquet.write_table(arrow.table([["a"], ["b"]], names=["text", "text"]), path)
+    with pytest.raises(DataError, match=r"t\.parquet names column 'text' more than once"):
+        next(read_rows(path))
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+import pyarrow.parquet
+from distilbert.files.tables import read_rows
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+before = peak()
+assert sum(len(row.text("text")) for row in read_rows(sys.argv[1])) == 60_000_000
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak of memory")
+def test_memory_does_not_grow_with_a_group_of_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = arrow.table({"text": [f"{number:09} " + "x" * 1990 for number in range(30_000)]})
+    parquet.write_table(table, path, compression="none", use_dictionary=False, row_group_size=30_000)
+    assert path.stat().st_size > 60_000_000
+    ended = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, timeout=60)
+    assert ended.stderr == ""
+    assert int(ended.stdout) < 30_000  # kB
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:

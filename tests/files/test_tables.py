@@ -183,7 +183,11 @@ BAD = {
     "not UTF-8": ("t.txt", b"good\nna\xefve\n", "line 2: not UTF-8 at byte 3 (0xef)"),
     "UTF-16": ("t.csv", "text\na\n".encode("utf-16"), "UTF-16"),
     "a spreadsheet": ("t.csv", b"PK\3\4\0\0", "spreadsheet"),
-    "gzip without its ending": ("t.csv", gzip.compress(b"text\na\n"), "end in .gz"),
+    "gzip without its ending": (
+        "t.csv",
+        gzip.compress(b"text\na\n"),
+        "pipe it through zcat, or let its name end in .gz",
+    ),
     "not gzip": ("t.csv.gz", b"text\na\n", "not a whole gzip file"),
     "gzip cut short": ("t.txt.gz", gzip.compress(b"a\n" * 99)[:-9], "not a whole gzip file"),
     "gzip with a changed byte": ("t.txt.gz", gzip.compress(b"a\n")[:-8] + bytes(8), "not a whole gzip file"),
@@ -269,6 +273,15 @@ def test_a_column_without_text_is_named(tmp_path: Path, name: str, content: byte
     with pytest.raises(DataError) as caught:
         list(read_column(tmp_path / name))
     assert says in caught.value.fault
+
+
+def test_a_table_between_semicolons_is_told_from_one_without_the_column(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id;text\n1;a\n")
+    with pytest.raises(DataError, match=r"columns: 'id;text'\.\nIt seems to be separated by semicolons"):
+        list(read_column(tmp_path / "t.csv"))
+    (tmp_path / "t.csv").write_text("id,a;b\n1,2\n")
+    with pytest.raises(DataError, match=r"\nName one that is there"):
+        list(read_column(tmp_path / "t.csv"))
 
 
 def test_a_label_may_be_any_value_but_null(tmp_path: Path) -> None:

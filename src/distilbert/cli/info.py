@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _DTYPES = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16"}
 _LISTED_LABELS = 10
+_LONGEST_LABEL = 40  # characters
 
 
 @click.command(
@@ -98,7 +101,7 @@ def _bundle(folder: Path) -> tuple[Head, dict[str, Any]]:
 
 def _in_hub_cache(folder: Path) -> bool:
     """Whether the folder is one that the hub's files are downloaded into, a few at first and then the others."""
-    return folder.parent.name == "snapshots"
+    return folder.resolve().parent.name == "snapshots"
 
 
 def _gate(folder: Path, manifest: Manifest) -> dict[str, Any]:
@@ -118,19 +121,30 @@ def _gate(folder: Path, manifest: Manifest) -> dict[str, Any]:
 def _checkpoint(folder: Path, config: DistilBertConfig) -> tuple[Head | None, dict[str, Any]]:
     """A checkpoint's head, and its sizes; of one on the hub the weights need not be here."""
     from distilbert.files.checkpoint import read_outline, told_head
-    from distilbert.files.weights import SINGLE
+    from distilbert.files.weights import INDEX, SINGLE, shards_of
 
-    here = not _in_hub_cache(folder) or (folder / SINGLE).is_file()
+    in_shards = (folder / INDEX).is_file() and not (folder / SINGLE).is_file()
+    stored = shards_of(folder / INDEX) if in_shards else [SINGLE]
+    here = not _in_hub_cache(folder) or all((folder / name).is_file() for name in stored)
     weights: dict[str, int] = {}
     head = told_head(config)
     if here:
         head, tensors = read_outline(folder, config)
-        for _, stored in tensors.values():
-            precision = _DTYPES[stored.dtype]
-            weights[precision] = weights.get(precision, 0) + stored.size
-    read = (".json", ".txt", ".safetensors", ".md")
-    files = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.suffix in read}
+        for _, tensor in tensors.values():
+            precision = _DTYPES[tensor.dtype]
+            weights[precision] = weights.get(precision, 0) + tensor.size
+    files = dict(_sizes(folder, stored))
     return head, {"kind": "checkpoint", "precision": None, "weights": weights, "files": files, "here": here}
+
+
+def _sizes(folder: Path, stored: list[str]) -> Iterator[tuple[str, int]]:
+    """The sizes of the files that a checkpoint is read from, and of its card; links that lead nowhere are none."""
+    from distilbert.files.reading import checked_size
+
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".txt", ".md") or path.name in stored:
+            with suppress(OSError):
+                yield path.name, checked_size(path)
 
 
 def _card(folder: Path) -> dict[str, Any] | None:
@@ -169,7 +183,7 @@ def _rows(described: dict[str, Any]) -> dict[str, str]:
         "size": _size(described),
         "gate": "; ".join(f"{engine}: {figures['said']}" for engine, figures in gate.items()),
         "runs": "in float32, compiled on first use; for int8: distilbert compile "
-        f"{described['model']} --out my-bundle/ --calibrate texts.txt"
+        f"{shlex.quote(described['model'])} --out my-bundle/ --calibrate texts.txt"
         if described["kind"] == "checkpoint"
         else "",
         "licence": ", ".join([*card.get("license", []), *card.get("license_name", [])]) or _unsaid(described),
@@ -183,7 +197,11 @@ def _rows(described: dict[str, Any]) -> dict[str, str]:
 
 def _some(labels: list[str]) -> str:
     more = f", … ({len(labels):,} in all)" if len(labels) > _LISTED_LABELS else ""
-    return ", ".join(labels[:_LISTED_LABELS]) + more
+    shown = (
+        label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
+        for label in labels[:_LISTED_LABELS]
+    )
+    return ", ".join(shown) + more
 
 
 def _size(described: dict[str, Any]) -> str:

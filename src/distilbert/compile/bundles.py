@@ -19,7 +19,7 @@ from distilbert.files.cache import cache_folder, known_sha256
 from distilbert.files.card import write_card
 from distilbert.files.checkpoint import TASKS, read_checkpoint
 from distilbert.files.config import DistilBertConfig
-from distilbert.files.reading import checked_size
+from distilbert.files.reading import checked_size, next_step
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
@@ -112,9 +112,8 @@ def _digest(source: Path, head: bool) -> str:
                 checked_size(path)
                 digest.update(os.fsencode(f"{path.name}:{known_sha256(path)}\n"))
     except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be read: {error.strerror}.", "Check who may read it."
-        ) from error
+        fault = f"{path} cannot be read: {error.strerror}."
+        raise CheckpointError(fault, next_step(error, "Check who may read it.")) from error
     return digest.hexdigest()[:32]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from distilbert.errors import BundleError
 from distilbert.files.cache import known_sha256, sha256
-from distilbert.files.reading import checked_size, read_small
+from distilbert.files.reading import checked_size, next_step, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,7 +139,8 @@ def _check_file(folder: Path, name: str, record: FileRecord, digest: Callable[[P
         size = checked_size(path, folder)
         found = digest(path) if digest and size == record.size else record.sha256
     except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}.", _INSTALL_AGAIN) from error
+        fault = f"{path} cannot be read: {error.strerror}."
+        raise BundleError(fault, next_step(error, _INSTALL_AGAIN)) from error
     if size != record.size:
         raise BundleError(f"{path} has {size} bytes; {MANIFEST} says {record.size}.", _INSTALL_AGAIN)
     if found != record.sha256:
@@ -154,7 +155,8 @@ def read_manifest(path: Path) -> Manifest:
     try:
         values = json.loads(read_small(path, _MAX_MANIFEST_BYTES))
     except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}.", "Name a bundle's folder.") from error
+        fault = f"{path} cannot be read: {error.strerror}."
+        raise BundleError(fault, next_step(error, "Name a bundle's folder.")) from error
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not valid JSON: {error}.", _INSTALL_AGAIN) from error
     version = values.get("format_version") if isinstance(values, dict) else None

@@ -94,14 +94,15 @@ def _front_words(front: str) -> dict[str, list[str]]:
     key = ""
     for line in front.splitlines():
         if found := re.fullmatch(r"(\w+):\s*(.*)", line):
-            key, word = found[1], found[2]
+            key, told = found[1], found[2]
             words[key] = []
         elif found := re.fullmatch(r"\s*- (.*)", line):
-            word = found[1]
+            told = found[1]
         else:
             continue
-        if key and word.strip("\"' "):
-            words[key].append(word.strip("\"' "))
+        listed = told[1:-1].split(",") if told.startswith("[") and told.endswith("]") else [told]
+        if key:
+            words[key] += filter(None, (word.strip("\"' ") for word in listed))
     return words
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn, Self
 
 from distilbert.errors import ConfigError
-from distilbert.files.reading import read_small
+from distilbert.files.reading import next_step, read_small
 
 ModelType = Literal["distilbert", "bert"]
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
@@ -382,7 +382,8 @@ def _read_json(path: Path) -> Any:
             f"{path.parent} has no config.json.", "Name one that save_pretrained wrote."
         ) from None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.", _NEXT_STEP) from None
+        fault = f"{path} cannot be read: {error.strerror}."
+        raise ConfigError(fault, next_step(error, _NEXT_STEP)) from None
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_refuse_number, parse_float=_finite)
     except UnicodeDecodeError as error:

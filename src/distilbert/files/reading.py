@@ -33,6 +33,12 @@ def checked_size(path: Path, folder: Path | None = None) -> int:
     return status.st_size
 
 
+def next_step(error: OSError, otherwise: str) -> str:
+    """What to do about an error of these functions; `otherwise` for all but a link that leads out."""
+    copy = "Copy the model with its links followed: cp -rL MODEL COPY."
+    return copy if error.errno == errno.EXDEV else otherwise
+
+
 def read_small(path: Path, limit: int) -> bytes:
     """All bytes of a file of at most `limit`. Raises `OSError` as `checked_size` does, and for a larger one."""
     size = checked_size(path)

@@ -1,4 +1,4 @@
-"""Rows out: what `tables` reads, written, one row at a time. Its docstring says what each format can hold."""
+"""Rows out: what `tables` reads, written, one row at a time. The docstring of `tables` says what each can hold."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def write_rows(
 
         return write_parquet(Path(path), rows, columns)
     refuse_unfit_columns(kind, columns)
-    count = -1 if kind in DELIMITERS else 0  # the line of column names is no row
+    lines = 0
     with _sink(path, zipped) as put:
         for line in table_lines(kind, rows, columns):
             put(line)
-            count += 1
-    return count
+            lines += 1
+    return lines - (kind in DELIMITERS)  # the line of column names is no row
 
 
 def table_lines(

@@ -35,12 +35,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from distilbert.errors import DataError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 BYTE_ORDER_MARK = "\ufeff"
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 LONGEST = 2**24  # bytes in a line, characters in a csv field: what is longer is another kind of file
+_SEMICOLONS = "It seems to be separated by semicolons: save it with commas."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Row:
 
     source: str
     line: int
-    values: dict[str, Any]
+    values: Mapping[str, Any]
     unit: str = "line"  # what is counted: parquet has no lines but rows
 
     @property
@@ -70,7 +71,8 @@ class Row:
         if column not in self.values:
             there = ", ".join([*map(brief, self.values)][:12]) or "none"
             fault = f"{self.place}: no column {column!r}; its columns: {there}."
-            raise DataError(fault, "Name one that is there (--column).")
+            semicolons = len(self.values) == 1 and ";" in next(iter(self.values))
+            raise DataError(fault, _SEMICOLONS if semicolons else "Name one that is there (--column).")
         if self.values[column] is None:
             fault = f"{self.place}: column {column!r} is null."
             raise DataError(fault, "Fill it in or leave the row out.")
@@ -181,7 +183,7 @@ def _opened(path: str | Path, zipped: bool) -> AbstractContextManager[BinaryIO |
 _SIGNATURES = {
     b"\xff\xfe": "It looks like UTF-16: save it as UTF-8.",
     b"\xfe\xff": "It looks like UTF-16: save it as UTF-8.",
-    b"\x1f\x8b": "It looks like a gzip file: let its name end in .gz.",
+    b"\x1f\x8b": "It looks like a gzip file: pipe it through zcat, or let its name end in .gz.",
     b"PK": "It looks like a spreadsheet or a zip file: save it as .csv.",
 }
 
@@ -246,15 +248,20 @@ def _csv_records(source: str, lines: Iterator[str]) -> Iterator[tuple[int, list[
 
 def _below_header(source: str, records: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
     _, columns = next(records, (1, []))
-    if len(set(columns)) < len(columns):
-        fault = f"{source}, line 1 names column {brief(max(columns, key=columns.count))} more than once."
-        raise DataError(fault, "Give each column a name of its own.")
+    refuse_twins(f"{source}, line 1", columns)
     for line, cells in records:
         if len(cells) == len(columns):
             yield Row(source, line, dict(zip(columns, cells, strict=True)))
         elif cells != [""]:
             fault = f"{source}, line {line}: {len(cells)} cells, where the header has {len(columns)}."
             raise DataError(fault, "Check delimiters and quotes on this line and the one before.")
+
+
+def refuse_twins(source: str, columns: Sequence[str]) -> None:
+    """Raise `DataError` where two columns go by one name."""
+    if len(set(columns)) < len(columns):
+        fault = f"{source} names column {brief(max(columns, key=columns.count))} more than once."
+        raise DataError(fault, "Give each column a name of its own.")
 
 
 def _read_jsonl(source: str, lines: Iterator[str]) -> Iterator[Row]:

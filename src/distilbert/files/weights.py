@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from distilbert.errors import CheckpointError
-from distilbert.files.reading import checked_size, read_small
+from distilbert.files.reading import checked_size, next_step, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -199,4 +199,5 @@ def _stored(path: Path, body: int, tensor: Mapping[str, Any]) -> Stored:
 
 
 def _unreadable(path: Path, error: OSError) -> CheckpointError:
-    return CheckpointError(f"{path} cannot be read: {error.strerror or error}.", _WHOLE_FILE)
+    fault = f"{path} cannot be read: {error.strerror or error}."
+    return CheckpointError(fault, next_step(error, _WHOLE_FILE))

@@ -19,7 +19,7 @@ from tokenizers.models import WordPiece
 
 from distilbert.errors import OptionError, StorageError, TokenizerError
 from distilbert.files.atomic import atomic_file
-from distilbert.files.reading import read_small
+from distilbert.files.reading import next_step, read_small
 from distilbert.text.tokenizer_json import parse_tokenizer
 
 if TYPE_CHECKING:
@@ -236,7 +236,8 @@ def _read_text(path: Path) -> str:
     try:
         return read_small(path, MAX_BYTES).decode("utf-8-sig")
     except OSError as error:
-        raise TokenizerError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+        fault = f"{path} cannot be read: {error.strerror}."
+        raise TokenizerError(fault, next_step(error, "Check the path.")) from error
     except UnicodeDecodeError as error:
         fault = f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at {error.start}."
         raise TokenizerError(fault, "Take the original file, or convert it to UTF-8.") from error
