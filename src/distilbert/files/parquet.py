@@ -73,12 +73,6 @@ def _columns(path: Path, batch: Any) -> Callable[[str], list[Any]]:
     return column
 
 
-def count_rows(path: Path) -> int:
-    """The number of rows, as the file's end has it."""
-    with _opened(path) as file:
-        return int(file.metadata.num_rows)
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     arrow, parquet = _pyarrow(path)

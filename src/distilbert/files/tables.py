@@ -109,16 +109,6 @@ def read_column(path: str | Path, column: str = "text", *, format: str | None = 
     return (row.text(column) for row in read_rows(path, format=format))
 
 
-def line_count(path: str | Path, *, format: str | None = None) -> int:  # noqa: A002
-    """Count a table's lines (of parquet, its rows): how far there is to go. Raises as `read_rows` does."""
-    kind, zipped = format_of(path, format)
-    if kind == "parquet":
-        from distilbert.files.parquet import count_rows
-
-        return count_rows(Path(path))
-    return sum(1 for _ in _lines(str(path), path, zipped))
-
-
 def format_of(path: str | Path, given: str | None = None) -> tuple[str, bool]:
     """Return the format and whether it is gzipped."""
     name = Path(path).name.lower()
