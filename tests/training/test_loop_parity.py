@@ -87,11 +87,11 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights_and_log(tmp_path: Pat
 
 
 def test_a_run_killed_at_a_random_moment_ends_with_the_same_weights(tmp_path: Path) -> None:
-    whole = run(tmp_path, "whole", save_steps=3)
+    assert run_killed(knobs(tmp_path, save_steps=3), tmp_path / "whole", []) == [0]
     ended = run_killed(knobs(tmp_path, save_steps=3), tmp_path / "killed", [(random.randint(4, 19), 5)])
     assert ended == [signal.SIGKILL, 0]
-    assert_same_weights(whole, tmp_path / "killed")
-    assert figures(whole) == figures(tmp_path / "killed")
+    assert_same_weights(tmp_path / "whole", tmp_path / "killed")
+    assert figures(tmp_path / "whole") == figures(tmp_path / "killed")
 
 
 @pytest.mark.full
@@ -241,12 +241,13 @@ def test_a_state_that_carries_code_is_refused_and_nothing_runs(tmp_path: Path) -
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_run_left_half_done_is_not_written_over_by_the_same_command(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_run_left_half_done_is_never_written_over(tmp_path: Path, seed: int) -> None:
     with pytest.raises(Stop):
         run(tmp_path, save_steps=2, tell=stop_after(5))
-    with pytest.raises(StorageError, match=r"already holds 4 steps of just this run\.\nAdd --resume"):
-        run(tmp_path, save_steps=2)
-    assert run(tmp_path, save_steps=2, seed=1).is_dir()  # another run may
+    with pytest.raises(StorageError, match=r"holds 4 steps of an interrupted run\.\nAdd --resume"):
+        run(tmp_path, save_steps=2, seed=seed)
+    assert run(tmp_path, save_steps=2, resume=True).is_dir()
 
 
 def test_nothing_is_left_of_a_run_that_was_never_saved(tmp_path: Path) -> None:

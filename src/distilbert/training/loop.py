@@ -2,7 +2,7 @@
 
 A run is a function of its model, its data and its recipe. Everything that a step needs, its rows, its learning rate,
 what its dropout draws, follows from its number; so who knows the number, the weights and the optimiser goes on as if
-nothing had happened: on one processor to the bit.
+nothing had happened: in one process on a processor, with the same number of threads, to the bit.
 
 Several processes (accelerate) cut each batch among them. The loss is the mean over the whole batch, whoever computes
 which rows: one process and eight take the same steps.

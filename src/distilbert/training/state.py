@@ -152,8 +152,8 @@ def run_folder(
     """Open `OUT.partial`: new, or with `resume` as it was left.
 
     `made_from` is all that the result depends on, as JSON by name; `recipe` is kept beside it. Raises `OptionError` to
-    resume a run that was made from something else, `StorageError` for a run left here by just this command without
-    `resume`, for another process at it, or where the disk refuses. What another run left is written over.
+    resume a run that was made from something else, `StorageError` for a run left here without `resume`, for another
+    process at it, or where the disk refuses.
     """
     path = out.with_name(f"{out.name}.partial")
     if not main:
@@ -161,16 +161,13 @@ def run_folder(
         return
     with named_errors(path, _ADVICE), _locked(path):
         state = _state_left(path)
-        change = _change(state, made_from)
-        if state and resume and change:
-            raise OptionError(*change)
-        if state and not resume and not change:
+        if state and not resume:
             raise StorageError(
-                f"{path} already holds {state['position']['step']:,} steps of just this run.",
+                f"{path} holds {state['position']['step']:,} steps of an interrupted run.",
                 "Add --resume to go on from there, or remove it to start again.",
             )
-        if not resume:
-            state = None
+        if state and (change := _change(state, made_from, path)):
+            raise OptionError(*change)
         _clear(path, state)
         with atomic_file(path / "recipe.toml") as file:
             file.write_text(recipe, encoding="utf-8")
@@ -210,16 +207,16 @@ def _state_left(path: Path) -> dict[str, Any] | None:
     return state
 
 
-def _change(state: Mapping[str, Any] | None, made_from: Mapping[str, Any]) -> tuple[str, str] | None:
+def _change(state: Mapping[str, Any], made_from: Mapping[str, Any], path: Path) -> tuple[str, str] | None:
     """The first thing that a run left behind was made from, and this one is not: as an error's words."""
-    before = state["made_from"] if state else {}
+    before = state["made_from"]
     names = dict.fromkeys([*made_from, *before])
     name = next((name for name in names if made_from.get(name) != before.get(name)), None)
     if name is None:
         return None
     return (
         f"The run to resume was made with another {name}: {before.get(name)!s:.40}, now {made_from.get(name)!s:.40}.",
-        "Call it as it was called then, or leave out --resume to start again.",
+        f"Call it as it was called then, or remove {path} to start again.",
     )
 
 
