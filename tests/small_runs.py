@@ -75,7 +75,7 @@ for start, kill in enumerate([*kills, None]):
     print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status))
 """
 
-# One of two processes, as `accelerate launch --cpu --num_processes 2` starts them.
+# Two processes, as `accelerate launch --multi_gpu --num_processes 2` starts them (docs/lab.md: not with --cpu).
 _TOGETHER = """
 import json, os, sys, warnings
 from pathlib import Path

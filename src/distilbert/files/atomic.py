@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from distilbert.errors import StorageError
 
@@ -70,6 +70,22 @@ def _flush(path: Path) -> None:
 
 def _neighbour(path: Path) -> Path:
     return path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}.partial"  # names end at 255 bytes
+
+
+def try_lock(file: IO[Any]) -> bool:
+    """Whether this process now has the open file to itself, until it is closed by whatever end.
+
+    A lock file that is made and removed would stay behind a kill. Windows has no such locks: there it is always so.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

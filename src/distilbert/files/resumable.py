@@ -16,7 +16,7 @@ from io import FileIO
 from typing import TYPE_CHECKING, Any
 
 from distilbert.errors import DataError, OptionError, StorageError, TokenizerError
-from distilbert.files.atomic import named_errors
+from distilbert.files.atomic import named_errors, try_lock
 from distilbert.files.table_writer import refuse_unfit_columns, table_lines
 from distilbert.files.tables import format_of
 
@@ -172,13 +172,8 @@ def _opened(path: Path) -> Iterator[FileIO]:
 def _lock(table: FileIO, partial: Path) -> None:
     """Keep other processes off until the file is closed, by whatever end."""
     try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(table, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        free = os.path.samestat(os.fstat(table.fileno()), partial.stat())
-    except (BlockingIOError, FileNotFoundError):
+        free = try_lock(table) and os.path.samestat(os.fstat(table.fileno()), partial.stat())
+    except FileNotFoundError:
         free = False
     if not free:  # or it has been finished, and renamed, since it was opened
         raise StorageError(

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from distilbert.errors import CheckpointError, OptionError, StorageError
-from distilbert.files.atomic import atomic_file, named_errors
+from distilbert.files.atomic import atomic_file, named_errors, try_lock
 from distilbert.files.table_writer import write_rows
 
 if TYPE_CHECKING:
@@ -236,16 +236,10 @@ def _locked(path: Path) -> Iterator[None]:
     path.mkdir(parents=True, exist_ok=True)
     lock = path / "lock"
     with lock.open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows
-            pass
-        except BlockingIOError:
+        if not try_lock(file):
             raise StorageError(
                 f"{path} is in use by another process.", "Wait for its end, or choose another --out."
-            ) from None
+            )
         try:
             yield
         finally:
