@@ -52,8 +52,9 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-# Runs with `sys.argv`: recipe as JSON, out, and for each start but the last when it is to be killed: after which
-# step, and how many milliseconds later. Each start is a fork, so that Python and PyTorch start once.
+# Runs with `sys.argv`: recipe as JSON, out, and for each start but the last when it is to be killed: from which step
+# on (the start before may have gone past it and saved), and how many milliseconds later. Each start is a fork, so that
+# Python and PyTorch start once.
 _KILLED = """
 import json, os, signal, sys, threading, warnings
 from pathlib import Path
@@ -67,7 +68,7 @@ for start, kill in enumerate([*kills, None]):
     child = os.fork()
     if not child:
         def tell(event):
-            if kill and event.step == kill[0]:
+            if kill and event.step >= kill[0]:
                 threading.Timer(kill[1] / 1000, os.kill, (os.getpid(), signal.SIGKILL)).start()
         finetune(recipe, out, resume=start > 0, tell=tell)
         os._exit(0)
