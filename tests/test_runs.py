@@ -6,10 +6,9 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,5 +71,21 @@ def test_a_run_is_in_the_table_with_its_score_or_as_not_run(
     assert "4.2 (cpu × 1, bfloat16)" in done
     assert "not run" in missing
     assert "about 5 (CPU)" in missing
-    assert ledger.misses(runs[0], score) == ""
-    assert "at least 0.8 was expected" in ledger.misses(runs[0], {"accuracy": 0.7})
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "low", "fault"),
+    [
+        (0.85, 0.80, ""),
+        (0.79, 0.75, "at least 0.8 was expected"),
+        (0.85, 0.50, "not above a constant answer's 0.5000"),
+    ],
+)
+def test_a_run_is_good_enough_or_the_ledger_says_what_it_lacks(
+    accuracy: float, low: float, fault: str
+) -> None:
+    ledger = load("ledger")
+    goal = {"accuracy": 0.9, "at_least": 0.8}
+    run = ledger.Run("a", "a model", "make it", "out", {"cpu": 5, "gpu": "?"}, score="--file x", expect=goal)
+    score = {"accuracy": accuracy, "accuracy_interval": [low, 0.9], "constant": {"accuracy": 0.5}}
+    assert ledger.misses(run, score) == "" if not fault else fault in ledger.misses(run, score)
