@@ -80,7 +80,7 @@ def misses(run: Run, score: dict[str, Any]) -> str:
     name = run.measure
     low, constant = score[f"{name}_interval"][0], score.get("constant", {}).get(name, 0.0)
     if not low > constant:
-        return f"{name} is {score[name]:.4f}, its interval begins at {low:.4f}: not above a constant answer's {constant:.4f}"
+        return f"{name}'s interval begins at {low:.4f}: not above a constant answer's {constant:.4f}"
     if score[name] < run.expect.get("at_least", -1):
         return f"{name} is {score[name]:.4f}, and at least {run.expect['at_least']} was expected"
     return ""
