@@ -4,9 +4,11 @@
     python runs/ledger.py rte stsb   only these
     python runs/ledger.py --table    only the table of docs/lab.md
 
-What a run makes lies in runs/out/, outside git; what it found in docs/runs/NAME.json, which is committed: the score,
-the curve in 100 points, minutes, machine, versions. docs/lab.md has a table of them between two comments. A run that is
-done is not done again, unless its result is removed; one that was interrupted is gone on with.
+What a run makes lies in runs/out/, outside git. What it found is committed: in docs/runs/NAME.json the score, the
+curve in 100 points, minutes, machine, versions; in NAME.predictions.tsv.gz what it said of each row that it was scored
+on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. docs/lab.md has a table of them between
+two comments. A run that is done is not done again, unless its result is removed; one that was
+interrupted is gone on with.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Run:
     output: str
     minutes: dict[str, Any]
     score: str = ""
+    soft_labels: str = ""
     expect: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -63,13 +66,22 @@ def do(run: Run) -> None:
         print(f"{run.name}: {run.make}{resume}", flush=True)
         _call(shlex.split(run.make + resume))
     if run.score:
-        line = shlex.split(f"distilbert score {run.score} --model {run.output} --json")
-        score = json.loads(_call(line, capture=True))
-        result = {"command": run.make, "score": score, **_training(ROOT / run.output)}
         RESULTS.mkdir(exist_ok=True)
+        score = _score(run, run.score, "predictions")
+        result = {"command": run.make, "score": score, **_training(ROOT / run.output)}
+        if run.soft_labels:
+            _score(run, run.soft_labels, "soft-labels")
         run.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         if faults := misses(run, score):
             sys.exit(f"{run.name}: {faults}")
+
+
+def _score(run: Run, rows: str, name: str) -> dict[str, Any]:
+    """Score a run's model on rows, and keep what it said of each."""
+    kept = RESULTS / f"{run.name}.{name}.tsv.gz"
+    line = f"distilbert score {rows} --model {run.output} --predictions {kept} --json"
+    score: dict[str, Any] = json.loads(_call(shlex.split(line), capture=True))
+    return score
 
 
 def misses(run: Run, score: dict[str, Any]) -> str:

@@ -8,6 +8,8 @@ import pytest
 from bundles import sentences
 from tiny import tiny_checkpoint
 
+from distilbert.files.tables import read_rows
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -154,3 +156,19 @@ def test_numbers_are_scored_by_correlation(distilbert: Command, here: Path) -> N
     result = score(distilbert, "--model", "number", "--file", "rows.tsv")
     assert result["pearson"] == pytest.approx(-1.0)
     assert "constant" not in result
+
+
+def test_predictions_are_a_row_a_text_with_what_each_label_gets(
+    distilbert: Command, here: Path, tiny_fp32: Path, reviews: Path
+) -> None:
+    line = ["score", "--model", tiny_fp32, "--file", reviews]
+    result = score(distilbert, *line[1:], "--predictions", "out.tsv.gz")
+    rows = [row.values for row in read_rows(here / "out.tsv.gz")]
+    texts = list(read_rows(reviews))
+    assert [(int(row["line"]), row["label"]) for row in rows] == [
+        (row.line, row.value("label")) for row in texts
+    ]
+    said = [max(("NEGATIVE", "POSITIVE"), key=lambda label: float(row[label])) for row in rows]
+    assert said == predicted(distilbert, tiny_fp32, reviews)
+    assert all(abs(float(row["NEGATIVE"]) + float(row["POSITIVE"]) - 1) < 1e-5 for row in rows)
+    assert result["rows"] == len(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,11 +12,12 @@ from distilbert.cli import options
 from distilbert.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from distilbert.files.tables import Row
     from distilbert.tasks.classification import TextClassificationPipeline
 
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   distilbert score --file dev.tsv --column sentence
-  distilbert score --file dev.tsv --column sentence --model my-bundle/ --against my-checkpoint/"""
+  distilbert score --file dev.tsv --column sentence --model my-bundle/ --against my-checkpoint/
+  distilbert score --file dev.tsv --column sentence --predictions predictions.tsv"""
 )
 @click.option("--file", required=True, metavar="FILE", help="A labelled .csv, .tsv or .jsonl file, .gz too.")
 @options.column
@@ -36,6 +39,12 @@ Examples:
 @click.option(
     "--against", metavar="NAME", help="A second model, to count the labels that change from it to --model."
 )
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write each row's line, its label, and what the model gives each label to such a table.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @options.long
 @options.threads
@@ -47,6 +56,7 @@ def command(
     model: str,
     revision: str | None,
     against: str | None,
+    predictions: Path | None,
     as_json: bool,
     long: str | None,
     threads: int | None,
@@ -73,18 +83,35 @@ def command(
     rows, measure = list(read_rows(file)), MEASURES[problem]
     gold = measure.gold(rows, label_column, classify.config)
     texts = [options.text_of(row, column, pair_column) for row in rows]
-    predicted = measure.predicted(np.array(list(classify.logits(texts))))
+    logits = np.array(list(classify.logits(texts)))
+    predicted = measure.predicted(logits)
     statistics = measure.statistics(classify.config.num_labels)
     result = {"model": model, "file": file, "rows": len(rows), **_scores(predicted, gold, statistics)}
     if problem == "single_label_classification":
         result["correct"] = int((predicted == gold).sum())
     if (constant := measure.constant(gold)) is not None:
         result["constant"] = {name: statistic(constant, gold) for name, statistic in statistics.items()}
+    if predictions:
+        _write_predictions(predictions, rows, label_column, measure.scores(logits), classify.config.labels)
     if against:
         other = pipeline("text-classification", against, threads=threads, long=long)
         before = _places(other, classify)[_labels(other, texts)]
         result["against"] = {"model": against, **_changes(before, predicted, gold)}
     click.echo(json.dumps(result) if as_json else _sentences(result))
+
+
+def _write_predictions(
+    path: Path, rows: Sequence[Row], label_column: str, scores: NDArray[np.float32], labels: Sequence[str]
+) -> None:
+    """A row a text: where it stands, its own label, and of each of the model's labels the score."""
+    from distilbert.files.table_writer import write_rows
+
+    told = (
+        {"line": row.line, label_column: row.value(label_column)}
+        | {label: round(float(score), 6) for label, score in zip(labels, scores_of_row, strict=True)}
+        for row, scores_of_row in zip(rows, scores, strict=True)
+    )
+    write_rows(path, told, ["line", label_column, *labels])
 
 
 def _places(other: TextClassificationPipeline, classify: TextClassificationPipeline) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from distilbert.metrics.classification import accuracy, f1, pearson, spearman
 from distilbert.tasks.labels import label_ids, label_number, label_sets
+from distilbert.tasks.scores import sigmoid, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,9 +22,10 @@ Answers = NDArray[Any]  # ids [rows], 0/1 [rows, labels], or numbers [rows]
 
 
 class Measure(NamedTuple):
-    """Four functions: the right answers of rows, a model's answers, the figures by name, and the best constant."""
+    """The right answers of rows, a model's scores and answers, the figures by name, and the best constant."""
 
     gold: Callable[[Iterable[Row], str, DistilBertConfig], Answers]
+    scores: Callable[[NDArray[np.float32]], NDArray[np.float32]]  # of logits, both [rows, labels]
     predicted: Callable[[NDArray[np.float32]], Answers]  # of logits [rows, labels]
     statistics: Callable[[int], Mapping[str, Callable[..., float]]]  # for so many labels
     constant: Callable[[Answers], Answers | None]  # what to answer without looking; None where nothing is
@@ -51,6 +53,7 @@ def _numbers(rows: Iterable[Row], column: str, _: DistilBertConfig) -> Answers:
 MEASURES: Mapping[ProblemType, Measure] = {
     "single_label_classification": Measure(
         gold=label_ids,
+        scores=softmax,
         predicted=lambda logits: logits.argmax(axis=1),
         statistics=lambda labels: {
             "accuracy": accuracy,
@@ -60,6 +63,7 @@ MEASURES: Mapping[ProblemType, Measure] = {
     ),
     "multi_label_classification": Measure(
         gold=label_sets,
+        scores=sigmoid,
         predicted=lambda logits: (logits > 0).astype(np.int64),
         statistics=lambda _: {
             "f1_micro": partial(f1, average="micro"),
@@ -69,6 +73,7 @@ MEASURES: Mapping[ProblemType, Measure] = {
     ),
     "regression": Measure(
         gold=_numbers,
+        scores=lambda logits: logits,
         predicted=lambda logits: logits[:, 0],
         statistics=lambda _: {"pearson": pearson, "spearman": spearman},
         constant=lambda _: None,
