@@ -21,6 +21,7 @@ import sys
 import time
 import tomllib
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,9 @@ def thinned(curve: list[tuple[float, float]], points: int = POINTS) -> list[tupl
     >>> thinned([(1, 4.0), (2, 2.0), (3, 1.0), (4, 1.0)], points=2)
     [(2, 3.0), (4, 1.0)]
     """
-    size = max(1, -(-len(curve) // points))
-    pieces = [curve[start : start + size] for start in range(0, len(curve), size)]
+    points = min(points, len(curve))
+    cuts = [round(place * len(curve) / points) for place in range(points + 1)]
+    pieces = [curve[start:end] for start, end in pairwise(cuts)]
     return [(piece[-1][0], round(sum(loss for _, loss in piece) / len(piece), 4)) for piece in pieces]
 
 
