@@ -2,11 +2,12 @@
 
     python benchmarks/training.py [ROUNDS]        (needs transformers, accelerate and ../shared)
 
-e5-small (12 × 384) on phrases of SST-2, 32 a step. In a round each way trains the same 1,600 rows once, each way's model
-goes on from round to round, and the first round warms up. The clock runs from before the first batch is put together to
-the end of the last step: forward, backward, clipping, AdamW and schedule are in it; loading, tokenising, logs and saving
-are not. 1,600 rows are the 50 batches within which both length groupings sort on all of SST-2; transformers' takes 12
-of them where there are so few rows, so it is told to take its 50.
+e5-small (12 × 384) on phrases of SST-2, 32 a step. In a round each way trains the same 1,600 rows once; each way's
+model goes on from round to round, and the first round warms up. The clock runs from before the first batch is put
+together to the end of the last step: forward, backward, clipping, AdamW and schedule are in it; loading, tokenising,
+logs and saving are not. 1,600 rows are the 50 batches within which both length groupings sort on all of SST-2;
+of so few rows transformers' would sort 12 batches together, so it is told to take its 50. Use an idle machine: threads
+that must share the processors wait for one another, and all ways become equally slow.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Way = Callable[[NDArray[np.int64]], tuple[int, float]]  # trains rows: their tokens, the steps' seconds
+
 SHARED = Path(__file__).parent.parent.parent / "shared"
 MODEL = SHARED / "weights" / "e5-small"
 ROWS = SHARED / "data" / "sst2" / "train.tsv"
@@ -35,8 +38,6 @@ BATCH, BATCHES, MAX_LENGTH = 32, 50, 64
 ROUNDS = 5
 DEFAULTS, BEST, OURS = "transformers, defaults", "transformers, group_by_length, bf16", "distilbert finetune"
 LEAST = {DEFAULTS: 2.0, BEST: 1.1}  # times as fast as each
-
-Way = "Callable[[NDArray[np.int64]], tuple[int, float]]"  # trains rows: tokens, seconds
 
 
 def main() -> None:
@@ -46,7 +47,11 @@ def main() -> None:
         sys.exit(f"{MODEL} or {ROWS} is not there: these figures need the real weights and rows.")
     os.environ["HF_HUB_OFFLINE"] = "1"
     name, train, count = ours()
-    ways = {DEFAULTS: theirs(), BEST: theirs(train_sampling_strategy="group_by_length", bf16=True), name: train}
+    ways = {
+        DEFAULTS: theirs(),
+        BEST: theirs(train_sampling_strategy="group_by_length", bf16=True),
+        name: train,
+    }
     speeds: dict[str, list[float]] = {way: [] for way in ways}
     draw = np.random.default_rng(0)
     for number in range(rounds + 1):  # the first warms up
@@ -68,7 +73,9 @@ def report(name: str, speeds: dict[str, list[float]]) -> bool:
         ratios = [our / their for our, their in zip(speeds[name], values, strict=True)]
         least = LEAST.get(way, 0.0)
         enough &= median(ratios) >= least
-        compared = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {least}" if least else "| "
+        compared = (
+            f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {least}" if least else "| "
+        )
         print(f"| {way} | {median(values):,.0f} | {min(values):,.0f} to {max(values):,.0f} | {compared} |")
     return enough
 
@@ -99,38 +106,36 @@ def ours() -> tuple[str, Way, int]:
         some = dataclasses.replace(
             data, texts=data.texts.take(rows), targets={"labels": data.targets["labels"][rows]}
         )
-        ends, steps = [], []
-
-        def tell(step: Any) -> None:
-            ends.append(time.perf_counter())
-            steps.append(step)
-
+        told: list[tuple[float, Any]] = []
         AcceleratorState._reset_state(reset_partial_state=True)  # transformers' Trainer does so too
         folder = RunFolder(Path(), {}, None)  # writes nothing
+        here = accelerator(recipe)
         Trainer(
-            work.model, some, work.objective, None, recipe, accelerator(recipe), cast, folder, tell
-        ).train()
-        return sum(step.tokens for step in steps), ends[-1] - (ends[0] - steps[0].seconds)
+            work.model, some, work.objective, None, recipe, here, cast, folder,
+            tell=lambda step: told.append((time.perf_counter(), step)),
+        ).train()  # fmt: skip
+        (first, step), (last, _) = told[0], told[-1]
+        return sum(step.tokens for _, step in told), last - (first - step.seconds)
 
     return f"{OURS} ({chosen})", train, len(data.lengths)
 
 
 def theirs(**arguments: Any) -> Way:
-    """transformers' Trainer, with arguments beside its defaults."""
+    """Give the Trainer of transformers, with arguments beside its defaults."""
     import torch
     import transformers
     from transformers import trainer_pt_utils
 
     from distilbert.files.tables import read_rows
 
-    grouped = trainer_pt_utils.get_length_grouped_indices
-    trainer_pt_utils.get_length_grouped_indices = functools.partial(grouped, mega_batch_mult=BATCHES)
+    trainer_pt_utils.get_length_grouped_indices = functools.partial(
+        trainer_pt_utils.get_length_grouped_indices, mega_batch_mult=BATCHES
+    )
     transformers.logging.set_verbosity_error()
     tokenizer = transformers.AutoTokenizer.from_pretrained(MODEL)
     # Stored in float16, which a processor trains neither fast nor well.
     model = transformers.AutoModelForSequenceClassification.from_pretrained(MODEL, dtype=torch.float32)
     table = [(row.text("sentence"), int(row.text("label"))) for row in read_rows(ROWS)]
-    quiet: dict[str, Any] = {"report_to": "none", "save_strategy": "no", "disable_tqdm": True}
     clock: list[float] = []
 
     class Clock(transformers.TrainerCallback):  # type: ignore[misc]
@@ -147,20 +152,12 @@ def theirs(**arguments: Any) -> Way:
             examples.append({**tokenizer(text, truncation=True, max_length=MAX_LENGTH), "labels": label})
         with tempfile.TemporaryDirectory() as folder:
             settings = transformers.TrainingArguments(
-                folder,
-                use_cpu=True,
-                num_train_epochs=1,
-                per_device_train_batch_size=BATCH,
-                **quiet,
-                **arguments,
-            )
+                folder, use_cpu=True, num_train_epochs=1, per_device_train_batch_size=BATCH,
+                report_to="none", save_strategy="no", disable_tqdm=True, **arguments,
+            )  # fmt: skip
+            collator = transformers.DataCollatorWithPadding(tokenizer)
             trainer = transformers.Trainer(
-                model,
-                settings,
-                data_collator=transformers.DataCollatorWithPadding(tokenizer),
-                train_dataset=examples,
-                processing_class=tokenizer,
-                callbacks=[Clock],
+                model, settings, collator, examples, processing_class=tokenizer, callbacks=[Clock]
             )
             trainer.remove_callback(transformers.PrinterCallback)
             trainer.train()
