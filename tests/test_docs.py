@@ -7,7 +7,7 @@ How a block is read:
 - ```console: the same, each command after `$ ` with its output below.
 - ```python: a program, in one namespace with the page's earlier ones. Its lines that begin with `# ` are what it
   prints. Where none of the page's programs imports distilbert, it cannot be imported.
-- ```csv NAME: a file that the following commands read.
+- ```csv NAME: a file that the following commands read; ```toml NAME too.
 
 `…` stands for any text on its line, and on a line of its own for any lines.
 """
@@ -23,6 +23,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ PAGES = ["README.md", *(f"docs/{path.name}" for path in sorted((REPO / "docs").g
 WITH_BLOCKS = [page for page in PAGES if "\n```" in (REPO / page).read_text(encoding="utf-8")]
 
 FOREIGN = (
+    "accelerate",
     "git",
     "make",
     "npm",
@@ -53,6 +55,8 @@ HUB_MODEL = "distilbert-base-uncased-finetuned-sst-2-english"
 
 
 ERROR_PAGE = "docs/errors.md"  # has a test of its own
+PYTORCH_PAGE = "docs/finetune.md"
+needs_pytorch = [pytest.mark.parity, pytest.mark.skipif(not find_spec("torch"), reason="needs PyTorch")]
 TRACEBACK = re.compile(r"^Traceback .*?\n(?=error: )", re.MULTILINE | re.DOTALL)
 
 END = "⸺ end of the program ⸺"
@@ -215,7 +219,15 @@ def reader(request: pytest.FixtureRequest, tmp_path: Path, samples: Path, embedd
             reader.python.communicate()
 
 
-@pytest.mark.parametrize("reader", [page for page in WITH_BLOCKS if page != ERROR_PAGE], indirect=True)
+@pytest.mark.parametrize(
+    "reader",
+    [
+        pytest.param(page, marks=needs_pytorch if page == PYTORCH_PAGE else [])
+        for page in WITH_BLOCKS
+        if page != ERROR_PAGE
+    ],
+    indirect=True,
+)
 def test_a_page_typed_in_from_top_to_bottom_does_what_it_shows(reader: Reader) -> None:
     for line, shown, printed in reader.type_in():
         assert same(shown, printed), f"line {line} shows\n{shown}\nand this came out:\n{printed}"
@@ -224,7 +236,7 @@ def test_a_page_typed_in_from_top_to_bottom_does_what_it_shows(reader: Reader) -
 @pytest.mark.parametrize("page", WITH_BLOCKS)
 def test_every_command_on_a_page_is_run_or_known_to_be_another_s(page: str) -> None:
     for block in blocks(read(page)):
-        assert block.language in ("sh", "console", "python", "text", "csv", "js")
+        assert block.language in ("sh", "console", "python", "text", "csv", "toml", "js")
         if block.language in ("sh", "console"):
             for command, _ in commands(block, None):
                 assert "distilbert" in command or command.split()[0] in (*FOREIGN, *SMALL)
