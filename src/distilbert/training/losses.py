@@ -91,8 +91,8 @@ def cosine_loss(student: Tensor, teacher: Tensor, where: Tensor | None = None) -
     A state too short to have a direction (`SHORTEST`) counts as at right angles, and has no gradient.
     """
     a, b = _chosen(student, where), _chosen(teacher, where)
-    directed = (vector_norm(a, dim=-1) > SHORTEST) & (vector_norm(b, dim=-1) > SHORTEST)
-    distances: Tensor = F.normalize(a[directed], dim=-1) - F.normalize(b[directed], dim=-1)
+    directed: Tensor = (vector_norm(a, dim=-1) > SHORTEST) & (vector_norm(b, dim=-1) > SHORTEST)
+    distances = F.normalize(a[directed], dim=-1) - F.normalize(b[directed], dim=-1)
     return distances.square().sum() / 2 + directed.logical_not().sum()
 
 
