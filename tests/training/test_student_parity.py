@@ -263,10 +263,12 @@ def labelled(rows: int = 12, seed: int = 0) -> Batch:
 
 
 def test_the_most_important_neurons_are_kept_in_their_order(tmp_path: Path) -> None:
-    checkpoint = tiny(tmp_path / "start", hidden_dim=4)
-    kept = narrow(checkpoint, 2, np.array([[0.1, 5.0, 0.2, 3.0], [1.0, 1.0, 1.0, 1.0]]))
+    checkpoint = tiny(tmp_path / "start")
+    importance = np.ones((2, 64))  # of equals, the first
+    importance[0, [50, 7]] = 2, 3
+    kept = narrow(checkpoint, 2, importance)
     assert kept.config.hidden_dim == 2
-    for layer, neurons in enumerate(([1, 3], [0, 1])):
+    for layer, neurons in enumerate(([7, 50], [0, 1])):
         for name, axis in (("lin1.weight", 0), ("lin1.bias", 0), ("lin2.weight", 1)):
             array = checkpoint.arrays[f"transformer.layer.{layer}.ffn.{name}"]
             np.testing.assert_array_equal(
@@ -341,9 +343,12 @@ def test_neurons_of_a_language_model_are_measured_by_the_words_it_guesses(tmp_pa
     assert (importance > 0).all()
 
 
-def test_measuring_leaves_no_trace_in_the_model(tmp_path: Path) -> None:
-    model = model_of(tiny(tmp_path / "start"))
-    measured_importance(model, [labelled()], Labels("single_label_classification"))
+def test_measuring_is_without_dropout_and_leaves_no_trace_in_the_model(tmp_path: Path) -> None:
+    model = model_of(tiny(tmp_path / "start", dropout=0.5))
+    first, again = (
+        measured_importance(model.train(), [labelled()], Labels("single_label_classification")) for _ in "ab"
+    )
+    np.testing.assert_array_equal(first, again)
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not any(module._forward_pre_hooks for module in model.modules())
 
