@@ -115,9 +115,11 @@ def command(recipe: Path | None, out: Path, resume: bool, **flags: Any) -> None:
         )
     with one_voice():
         from distilbert.training.finetune import finetune
-        from distilbert.training.recipe import read_recipe
+        from distilbert.training.recipe import FinetuneRecipe, read_recipe
 
-        read = read_recipe(recipe, {name: value for name, value in flags.items() if value is not None})
+        read = read_recipe(
+            FinetuneRecipe, recipe, {name: value for name, value in flags.items() if value is not None}
+        )
         with safe_steps_told(out), shown_training() as tell:
             result = finetune(read, out, resume=resume, tell=tell)
     if is_main_process():
