@@ -18,9 +18,10 @@ from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.training.data import Examples, Padding, draw_rows, hold_back, read_texts
 from distilbert.training.labels import label_names, targets
+from distilbert.training.losses import IGNORED, label_loss
 from distilbert.training.masking import MaskedTexts, Vocabulary
-from distilbert.training.objectives import IGNORED, MaskedWords, summed_loss
-from distilbert.training.start import keep_layers
+from distilbert.training.objectives import MaskedWords
+from distilbert.training.student import keep_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,7 +181,7 @@ def slow_loss(logits: list[list[float]], labels: Any, problem: str) -> float:
 )
 def test_a_loss_is_what_its_formula_says(problem: Any, width: int, labels: Any) -> None:
     logits = torch.randn(4, width, generator=torch.Generator().manual_seed(0))
-    ours = summed_loss(logits, torch.tensor(labels), problem)
+    ours = label_loss(logits, torch.tensor(labels), problem)
     assert ours.item() == pytest.approx(slow_loss(logits.tolist(), labels, problem), rel=1e-5)
 
 

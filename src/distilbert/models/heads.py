@@ -61,10 +61,10 @@ class WithHead(PretrainedModel):
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross entropy of `[…, N]` with ids `[…]`."""
-        return F.cross_entropy(_at_least_float32(logits.flatten(0, -2)), labels.flatten())
+        return F.cross_entropy(at_least_float32(logits.flatten(0, -2)), labels.flatten())
 
 
-def _at_least_float32(logits: Tensor) -> Tensor:
+def at_least_float32(logits: Tensor) -> Tensor:
     """Autocast leaves logits in bfloat16, whose three digits are too few for a loss."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
@@ -111,7 +111,7 @@ class ForSequenceClassification(FirstTokenHead):
             self.config = dataclasses.replace(self.config, problem_type=_problem_type(logits, labels))
         if self.config.problem_type == "single_label_classification":
             return super().loss(logits, labels)
-        logits = _at_least_float32(logits)
+        logits = at_least_float32(logits)
         targets = labels.to(logits.dtype).reshape(logits.shape)
         if self.config.problem_type == "regression":
             return F.mse_loss(logits, targets)
@@ -202,7 +202,7 @@ class ForQuestionAnswering(WithHead):
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean cross entropy of `[B, L]` with places `[B]`."""
         places = labels.flatten().clamp(0, logits.shape[1])
-        return F.cross_entropy(_at_least_float32(logits), places, ignore_index=logits.shape[1])
+        return F.cross_entropy(at_least_float32(logits), places, ignore_index=logits.shape[1])
 
 
 class ForMaskedLM(WithHead):

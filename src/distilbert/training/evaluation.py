@@ -11,7 +11,8 @@ import torch
 from accelerate.utils import gather_object
 
 from distilbert.metrics.classification import accuracy, f1, pearson, spearman
-from distilbert.training.objectives import inputs_of, summed_loss
+from distilbert.training.losses import label_loss
+from distilbert.training.objectives import inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +96,7 @@ def evaluate_labels(
 ) -> Evaluation:
     """Score a classifier: by accuracy, micro F1 of label sets (those of positive logit), or Pearson's correlation."""
     logits, labels = runner.logits(model, examples), examples.targets["labels"]
-    loss = summed_loss(torch.from_numpy(logits), torch.from_numpy(labels), problem_type)
+    loss = label_loss(torch.from_numpy(logits), torch.from_numpy(labels), problem_type)
     figures = {"loss": float(loss) / len(labels)}
     if problem_type == "regression":
         scores = logits[:, 0]

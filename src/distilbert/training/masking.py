@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from distilbert.training.objectives import IGNORED
+from distilbert.training.losses import IGNORED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
-from torch import Tensor
+from distilbert.training.losses import IGNORED, label_loss, masked_word_loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from distilbert.training.data import Batch
     from distilbert.training.recipe import ProblemType
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-IGNORED = -100  # the label of what is no label, as PyTorch has it
 
 
 class Objective(Protocol):
@@ -41,20 +39,6 @@ def inputs_of(batch: Batch) -> Batch:
     return {name: batch[name] for name in _INPUTS if name in batch}
 
 
-def summed_loss(logits: Tensor, labels: Tensor, problem_type: ProblemType) -> Tensor:
-    """The loss of a classifier's logits `[rows, n]`, summed over rows.
-
-    Cross entropy with ids `[rows]`; for several labels a row the mean over labels of the binary cross entropy with
-    0/1 `[rows, n]`; squared error with numbers `[rows]`. In nats, or the labels' unit squared.
-    """
-    logits = logits.float()
-    if problem_type == "single_label_classification":
-        return F.cross_entropy(logits, labels, reduction="sum")
-    if problem_type == "multi_label_classification":
-        return F.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / logits.shape[1]
-    return F.mse_loss(logits[:, 0], labels, reduction="sum")
-
-
 class Labels:
     """Learn the labels of texts: `labels` in each batch, as `training.labels` makes them."""
 
@@ -69,7 +53,7 @@ class Labels:
     def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """See `Objective`."""
         logits = model(**inputs_of(batch)).logits
-        return {"label": summed_loss(logits, batch["labels"], self.problem_type)}
+        return {"label": label_loss(logits, batch["labels"], self.problem_type)}
 
 
 class MaskedWords:
@@ -85,7 +69,4 @@ class MaskedWords:
     def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """See `Objective`."""
         logits = model(**inputs_of(batch), positions=batch["positions"]).logits
-        loss = F.cross_entropy(
-            logits.float().flatten(0, 1), batch["labels"].flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        return {"masked": loss}
+        return {"masked": masked_word_loss(logits, batch["labels"])}
