@@ -16,7 +16,8 @@ from distilbert.training.labels import knows, label_names, label_reader, targets
 from distilbert.training.masking import MaskedTexts, Vocabulary
 from distilbert.training.objectives import Labels, MaskedWords
 from distilbert.training.run import Work, run
-from distilbert.training.start import start_model
+from distilbert.training.start import classifier, masked_lm
+from distilbert.training.student import keep_layers
 from distilbert.training.tables import read_tables
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def _prepare(recipe: FinetuneRecipe, folder: Path, runner: Runner, *_: Any) -> W
     """
     checkpoint = read_weights(folder)
     check_length(recipe.max_length, checkpoint.config)
+    if recipe.layers is not None:
+        checkpoint = keep_layers(checkpoint, recipe.layers)
     return _PREPARE[recipe.task](recipe, checkpoint, DistilBertTokenizer.from_folder(folder), runner)
 
 
@@ -67,7 +70,7 @@ def _classification(
     recipe: FinetuneRecipe, checkpoint: Checkpoint, tokenizer: DistilBertTokenizer, runner: Runner
 ) -> Work:
     kind = recipe.problem_type
-    train, dev = read_tables(recipe, tokenizer, label_reader(kind, recipe.label_column))
+    train, dev = read_tables(recipe, tokenizer, lambda _: label_reader(kind, recipe.label_column))
     labels = _label_names(recipe, train, checkpoint.config)
     padding = Padding(checkpoint.config.pad_token_id or 0)
 
@@ -78,7 +81,7 @@ def _classification(
     evaluate = (
         partial(evaluate_labels, runner=runner, examples=judging, problem_type=kind) if judging else None
     )
-    model = start_model(checkpoint, recipe, labels)
+    model = classifier(checkpoint, recipe, labels, kind)
     return Work(model, tokenizer, model, data, Labels(kind), evaluate, _rows(judging))
 
 
@@ -87,7 +90,7 @@ def _fill_mask(
 ) -> Work:
     if tokenizer.mask_token_id is None:
         raise OptionError("The model's tokenizer has no mask token.", "fill-mask needs one that has.")
-    train, dev = read_tables(recipe, tokenizer, None)
+    train, dev = read_tables(recipe, tokenizer, lambda _: None)
     padding = Padding(checkpoint.config.pad_token_id or 0)
     vocabulary = Vocabulary(
         checkpoint.config.vocab_size, tokenizer.mask_token_id, tuple(tokenizer.all_special_ids)
@@ -98,7 +101,7 @@ def _fill_mask(
 
     data, judging, objective = masked(train), masked(dev) if dev else None, MaskedWords()
     evaluate = partial(evaluate_losses, runner=runner, data=judging, objective=objective) if judging else None
-    model = start_model(checkpoint, recipe, ())
+    model = masked_lm(checkpoint, recipe)
     return Work(model, tokenizer, model, data, objective, evaluate, _rows(judging))
 
 

@@ -100,8 +100,10 @@ class FinetuneRecipe(RowsRecipe):
 class DistilRecipe(RowsRecipe):
     """The knobs of `distilbert distil`. A weight of 0 leaves a loss out, and its work (`training.losses`)."""
 
-    teacher: str  # a classifier: a folder or a name on the hub; or a table of each label's probability
+    teacher: str | None = None  # a classifier: a folder, or a name on the hub; None: train has the probability of
+    #                             each of `labels` in a column of its name
     task: Literal["text-classification"] = "text-classification"
+    problem_type: ProblemType | None = None  # None: the teacher's; without one single_label_classification
     unlabelled: list[str] = []  # tables of more texts, for the teacher to label
     unlabelled_column: str | None = None  # the column with their texts; None: as in train
     max_unlabelled: Count | None = None  # of each only so many rows, drawn at random; None: all
@@ -112,7 +114,7 @@ class DistilRecipe(RowsRecipe):
     temperature: Annotated[float, Field(gt=0)] = 2.0  # divides both's logits in the soft loss
     soft_weight: Weight = 1.0  # T² · KL from the teacher's answers; of regression their squared error
     label_weight: Weight = 0.0  # the labels' own loss, where rows have labels
-    cosine_weight: Weight | None = None  # 1 - cos of the last [CLS] states; None: 1, or 0 for a table
+    cosine_weight: Weight | None = None  # 1 - cos of the last [CLS] states; None: 1, without a teacher 0
     logits_weight: Weight = 0.0  # squared error of the logits
     hidden_weight: Weight = 0.0  # squared error of the [CLS] states after each layer
 
@@ -120,7 +122,36 @@ class DistilRecipe(RowsRecipe):
     def _student(self) -> Self:
         if self.layers is not None and self.n_layers is not None:
             raise ValueError("layers and n_layers both say which layers to start from: leave one out")
+        if self.hidden_dim is not None and self.student is not None:
+            raise ValueError("hidden_dim keeps neurons that matter to the teacher, so student must be left out")
+        if not self.weights:
+            raise ValueError("all weights are 0: there is nothing to learn")
+        if self.teacher is None and (fault := self._lacks_teacher()):
+            raise ValueError(f"without a teacher, {fault}")
         return self
+
+    def _lacks_teacher(self) -> str:
+        faults = {
+            "labels must name the columns with their probabilities": self.labels is None,
+            "student must name a checkpoint to start from": self.student is None,
+            "nobody labels the unlabelled rows": bool(self.unlabelled),
+            "there are no states for cosine_weight or hidden_weight": self.cosine_weight or self.hidden_weight,
+            "a regression is what distilbert finetune is for": self.problem_type == "regression",
+        }
+        return next((fault for fault, is_there in faults.items() if is_there), "")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The parts of the loss that count, by their names in `training.distillation`."""
+        cosine = float(self.teacher is not None) if self.cosine_weight is None else self.cosine_weight
+        weights = {
+            "soft": self.soft_weight,
+            "label": self.label_weight,
+            "cosine": cosine,
+            "logits": self.logits_weight,
+            "hidden": self.hidden_weight,
+        }
+        return {part: weight for part, weight in weights.items() if weight}
 
 
 def read_recipe(kind: type[Recipe], path: Path | None, flags: Mapping[str, Any]) -> Recipe:

@@ -9,7 +9,6 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import distilbert
@@ -24,6 +23,7 @@ from distilbert.training.state import refuse_taken, run_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from torch import nn
 
@@ -55,9 +55,10 @@ class Work:
 
 
 class Prepare(Protocol):
-    """Reads what a recipe names: its own part of a run. `tell` is told what takes long."""
+    """A recipe's own part of a run."""
 
-    def __call__(self, runner: Runner, precision: Precision, tell: Callable[[Event], None]) -> Work: ...
+    def __call__(self, runner: Runner, precision: Precision, tell: Callable[[Event], None]) -> Work:
+        """Read what the recipe names; `tell` is told of what takes long."""
 
 
 def run(
@@ -107,9 +108,14 @@ def _made_from(recipe: RowsRecipe, sources: Mapping[str, Path], chosen: Precisio
 
 
 def content(path: Path) -> str:
-    """A hash of a file, or one of all a model's files but for what is said of it."""
+    """What names a file's or a model's content wherever it lies: a hash; of a model from the hub its commit.
+
+    What is only said of a model is left out.
+    """
     if not path.is_dir():
         return known_sha256(path)
+    if path.parent.name == "snapshots":  # of which a part is here, and more may come
+        return path.name
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")):
         if file.is_file() and file.name != "README.md" and not file.name.startswith("."):

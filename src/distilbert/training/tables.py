@@ -31,14 +31,13 @@ class Table(NamedTuple):
 
 
 def read_tables(
-    recipe: RowsRecipe, tokenizer: DistilBertTokenizer, read_label: Callable[[Row], Any] | None
+    recipe: RowsRecipe, tokenizer: DistilBertTokenizer, reader: Callable[[str], Callable[[Row], Any] | None]
 ) -> tuple[Table, Table | None]:
-    """The rows to train on, and those to judge by."""
+    """The rows to train on, and those to judge by. `reader` says what reads the labels of a table."""
 
     def read(path: str) -> Table:
-        return Table(
-            *read_texts(path, tokenizer, recipe.column, recipe.pair_column, recipe.max_length, read_label)
-        )
+        columns = recipe.column, recipe.pair_column
+        return Table(*read_texts(path, tokenizer, *columns, recipe.max_length, reader(path)))
 
     train = read(recipe.train)
     dev = read(recipe.dev) if recipe.dev else None
