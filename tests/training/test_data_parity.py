@@ -1,9 +1,8 @@
-"""Rows in memory, in batches, under masks; and the losses over them, against slow plain references."""
+"""Rows in memory, in batches, under masks, with their targets."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,17 +10,15 @@ import torch
 from bundles import sentences
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import VOCABULARY, tiny_checkpoint, tiny_config
+from tiny import VOCABULARY, tiny_config
 
 from distilbert.models import DistilBertForMaskedLM
-from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.training.data import Examples, Padding, draw_rows, hold_back, read_texts
 from distilbert.training.labels import label_names, targets
-from distilbert.training.losses import IGNORED, label_loss
+from distilbert.training.losses import IGNORED
 from distilbert.training.masking import MaskedTexts, Vocabulary
 from distilbert.training.objectives import MaskedWords
-from distilbert.training.student import keep_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,36 +150,7 @@ def test_the_masked_loss_is_the_models_own(masked: MaskedTexts) -> None:
     assert ours.item() == pytest.approx(own.item(), rel=1e-5)
 
 
-# Losses and labels
-
-
-def slow_loss(logits: list[list[float]], labels: Any, problem: str) -> float:
-    total = 0.0
-    for row, label in zip(logits, labels, strict=True):
-        if problem == "single_label_classification":
-            total -= row[label] - math.log(sum(map(math.exp, row)))
-        elif problem == "regression":
-            total += (row[0] - label) ** 2
-        else:
-            shares = [1 / (1 + math.exp(-value)) for value in row]
-            total -= sum(
-                math.log(share if wanted else 1 - share) for share, wanted in zip(shares, label, strict=True)
-            ) / len(row)
-    return total
-
-
-@pytest.mark.parametrize(
-    ("problem", "width", "labels"),
-    [
-        ("single_label_classification", 3, [2, 0, 1, 1]),
-        ("multi_label_classification", 3, [[1.0, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 0]]),
-        ("regression", 1, [0.5, -2.0, 3.0, 0.0]),
-    ],
-)
-def test_a_loss_is_what_its_formula_says(problem: Any, width: int, labels: Any) -> None:
-    logits = torch.randn(4, width, generator=torch.Generator().manual_seed(0))
-    ours = label_loss(logits, torch.tensor(labels), problem)
-    assert ours.item() == pytest.approx(slow_loss(logits.tolist(), labels, problem), rel=1e-5)
+# Labels
 
 
 def test_labels_are_names_or_ids(tmp_path: Path, tokenizer: DistilBertTokenizer) -> None:
@@ -200,14 +168,3 @@ def test_examples_carry_each_target(tmp_path: Path, tokenizer: DistilBertTokeniz
     batch = Examples(texts, {"labels": np.arange(10), "teacher": logits}, Padding(0)).batch(np.array([4, 2]))
     assert batch["labels"].tolist() == [4, 2]
     assert batch["teacher"].tolist() == [[8, 9], [4, 5]]
-
-
-def test_kept_layers_are_the_named_ones_in_their_order(tmp_path: Path) -> None:
-    checkpoint = read_weights(tiny_checkpoint(tmp_path / "start", n_layers=4))
-    kept = keep_layers(checkpoint, [3, 1])
-    assert kept.config.n_layers == 2
-    for new, old in ((0, 3), (1, 1)):
-        name = "attention.q_lin.weight"
-        ours, theirs = (f"transformer.layer.{place}.{name}" for place in (new, old))
-        np.testing.assert_array_equal(kept.arrays[ours], checkpoint.arrays[theirs])
-    assert len(checkpoint.arrays) - len(kept.arrays) == 2 * 16

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from distilbert.training.losses import (
     IGNORED,
@@ -31,6 +30,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parity
 
 CLOSE = 1e-6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)  # a second one costs more than it brings to a dozen numbers
 
 
 class Drawn(NamedTuple):
@@ -140,7 +144,7 @@ LABELS = {
     ),
 }
 CASES = TEACHER | LABELS
-MASKED = [*TEACHER][:4] + ["masked words"]
+MASKED = [*TEACHER][:4]
 
 
 def only_first(d: Drawn) -> Drawn:
@@ -153,9 +157,11 @@ def only_first(d: Drawn) -> Drawn:
 @st.composite
 def drawn(draw: st.DrawFn) -> Drawn:
     shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 4)))
-    eighths = st.integers(-64, 64).map(lambda number: number / 8)  # exact in float32, and 0 or far from it
-    student, teacher = (draw(arrays(np.float64, shape, elements=eighths)) for _ in range(2))
-    where = draw(arrays(np.bool_, shape[:2]))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    most = draw(st.sampled_from([1, 8, 64]))  # few numbers are often equal, or all 0
+    # eighths: exact in float32, and 0 or far from it
+    student, teacher = (random.integers(-most, most, shape, endpoint=True) / 8 for _ in range(2))
+    where = random.random(shape[:2]) < draw(st.sampled_from([0.0, 0.5, 1.0]))
     return Drawn(student, teacher, where, draw(st.sampled_from([0.5, 1.0, 2.0, 8.0])))
 
 
@@ -176,7 +182,6 @@ def gradient(case: Case, tensors: Drawn) -> Tensor:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=40)
 @given(d=drawn())
 def test_values_and_gradients_are_those_of_the_equation(name: str, d: Drawn) -> None:
     case = CASES[name]
@@ -222,9 +227,8 @@ def test_a_constant_added_to_logits_changes_nothing(name: str, d: Drawn, constan
 
 
 @pytest.mark.parametrize("name", MASKED)
-@pytest.mark.parametrize("strange", [math.nan, math.inf, -math.inf, 1e30])
-@given(d=drawn())
-def test_what_is_not_chosen_may_be_anything_and_has_no_gradient(name: str, strange: float, d: Drawn) -> None:
+@given(d=drawn(), strange=st.sampled_from([math.nan, math.inf, -math.inf, 1e30]))
+def test_what_is_not_chosen_may_be_anything_and_has_no_gradient(name: str, d: Drawn, strange: float) -> None:
     ours = CASES[name].ours
     student = d.student.copy()
     student[~d.where] = strange
