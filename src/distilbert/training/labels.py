@@ -79,14 +79,14 @@ def probability_reader(
                 "Correct them; where several labels may hold at once, say problem_type "
                 "multi_label_classification.",
             )
-        return np.log(np.maximum(shares / shares.sum(), LEAST)).astype(np.float32)
+        return np.asarray(np.log(np.maximum(shares / shares.sum(), LEAST)), np.float32)
 
     return read
 
 
 def _log_odds(shares: NDArray[np.float64]) -> NDArray[np.float32]:
     shares = np.clip(shares, LEAST, 1 - LEAST)
-    return np.log(shares / (1 - shares)).astype(np.float32)
+    return np.asarray(np.log(shares / (1 - shares)), np.float32)
 
 
 def label_names(found: Sequence[Names]) -> list[str]:

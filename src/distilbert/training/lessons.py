@@ -83,9 +83,7 @@ class Lessons:
         """The texts of a table, without its empty rows."""
         recipe = self.recipe
         column = recipe.unlabelled_column or recipe.column
-        texts, _ = read_texts(
-            path, tokenizer, column, recipe.pair_column, recipe.max_length, skip_empty=True
-        )
+        texts, _ = read_texts(path, tokenizer, column, recipe.pair_column, recipe.max_length, skip_empty=True)
         table = Table(texts, [Said(None, None)] * len(texts))
         most = recipe.max_unlabelled
         return table if most is None else table.take(draw_rows(texts, most))
@@ -121,11 +119,11 @@ class Lessons:
 
     def _chosen(self, logits: NDArray[np.float32]) -> NDArray[Any]:
         """What logits `[rows, labels]` say, as labels."""
-        return {
-            "single_label_classification": lambda: logits.argmax(axis=1),
-            "multi_label_classification": lambda: (logits > 0).astype(np.float32),
-            "regression": lambda: logits[:, 0],
-        }[self.problem_type]()
+        if self.problem_type == "single_label_classification":
+            return np.asarray(logits.argmax(axis=1))
+        if self.problem_type == "multi_label_classification":
+            return (logits > 0).astype(np.float32)
+        return logits[:, 0]
 
     def _answers(self, table: Table, layers: Sequence[int]) -> Answers:
         if self.teacher is None:

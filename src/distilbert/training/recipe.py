@@ -100,7 +100,9 @@ class FinetuneRecipe(RowsRecipe):
 class DistilRecipe(RowsRecipe):
     """The knobs of `distilbert distil`. A weight of 0 leaves a loss out, and its work (`training.losses`)."""
 
-    teacher: str | None = None  # a classifier: a folder, or a name on the hub; None: train has the probability of
+    teacher: str | None = (
+        None  # a classifier: a folder, or a name on the hub; None: train has the probability of
+    )
     #                             each of `labels` in a column of its name
     task: Literal["text-classification"] = "text-classification"
     problem_type: ProblemType | None = None  # None: the teacher's; without one single_label_classification
@@ -123,7 +125,9 @@ class DistilRecipe(RowsRecipe):
         if self.layers is not None and self.n_layers is not None:
             raise ValueError("layers and n_layers both say which layers to start from: leave one out")
         if self.hidden_dim is not None and self.student is not None:
-            raise ValueError("hidden_dim keeps neurons that matter to the teacher, so student must be left out")
+            raise ValueError(
+                "hidden_dim keeps neurons that matter to the teacher, so student must be left out"
+            )
         if not self.weights:
             raise ValueError("all weights are 0: there is nothing to learn")
         if self.teacher is None and (fault := self._lacks_teacher()):
@@ -135,7 +139,8 @@ class DistilRecipe(RowsRecipe):
             "labels must name the columns with their probabilities": self.labels is None,
             "student must name a checkpoint to start from": self.student is None,
             "nobody labels the unlabelled rows": bool(self.unlabelled),
-            "there are no states for cosine_weight or hidden_weight": self.cosine_weight or self.hidden_weight,
+            "there are no states for cosine_weight or hidden_weight": self.cosine_weight
+            or self.hidden_weight,
             "a regression is what distilbert finetune is for": self.problem_type == "regression",
         }
         return next((fault for fault, is_there in faults.items() if is_there), "")

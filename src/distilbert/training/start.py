@@ -39,5 +39,7 @@ def _prepared(checkpoint: Checkpoint, recipe: RowsRecipe) -> Checkpoint:
     rate = recipe.dropout
     if rate is None:
         return checkpoint
-    config = dataclasses.replace(checkpoint.config, dropout=rate, attention_dropout=rate, seq_classif_dropout=rate)
+    config = dataclasses.replace(
+        checkpoint.config, dropout=rate, attention_dropout=rate, seq_classif_dropout=rate
+    )
     return dataclasses.replace(checkpoint, config=config)

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -35,7 +35,9 @@ class Answers(NamedTuple):
     """What a teacher says of rows."""
 
     logits: NDArray[np.float32]  # [rows, labels]
-    states: NDArray[np.float16] | None  # of the first token, after each layer asked for: [rows, layers, width]
+    states: (
+        NDArray[np.float16] | None
+    )  # of the first token, after each layer asked for: [rows, layers, width]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +64,12 @@ class Teacher:
                 rows = [texts[row] for row in order[start : start + BATCH]]
                 inputs = {name: torch.from_numpy(column).to(device) for name, column in self._encoded(rows)}
                 output = self.model(**inputs, output_hidden_states=bool(layers))
-                states = [output.hidden_states[layer][:, 0] for layer in layers]
-                kept = torch.stack(states, dim=1) if states else output.logits.new_empty(len(rows), 0, 0)
-                found.append((output.logits.float().cpu(), kept.half().cpu()))
+                states = [output.hidden_states[layer][:, 0].half() for layer in layers]
+                stacked = torch.stack(states, dim=1) if states else output.logits.new_empty(len(rows), 0, 0)
+                found.append((output.logits.float().cpu(), stacked.cpu()))
         back = np.argsort(order)
-        logits, states = (torch.cat(pieces).numpy()[back] for pieces in zip(*found, strict=True))
-        return Answers(logits, states if layers else None)
+        logits, kept = (torch.cat(pieces).numpy()[back] for pieces in zip(*found, strict=True))
+        return Answers(logits, kept if layers else None)
 
     def _encoded(self, texts: Sequence[Text]) -> list[tuple[str, NDArray[np.int64]]]:
         columns = zip(*texts, strict=True) if isinstance(texts[0], tuple) else [texts]
@@ -131,7 +133,9 @@ def _of_transformers(name: str, max_length: int) -> Teacher:
         model = AutoModelForSequenceClassification.from_pretrained(name, dtype=torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         fault = str(error).strip().splitlines()[0]
-        raise ConfigError(f"transformers cannot open the teacher {name}: {fault}", "Check its files.") from error
+        raise ConfigError(
+            f"transformers cannot open the teacher {name}: {fault}", "Check its files."
+        ) from error
     config = model.config
     return Teacher(
         name,
