@@ -58,18 +58,17 @@ class Teacher:
         device = runner.accelerator.device
         self.model.to(device).eval()
         order = sorted(range(len(texts)), key=lambda row: -_characters(texts[row]))
-        found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        logits, states = [], []
         with torch.inference_mode(), runner.precision():
             for start in range(0, len(order), BATCH):
                 rows = [texts[row] for row in order[start : start + BATCH]]
                 inputs = {name: torch.from_numpy(column).to(device) for name, column in self._encoded(rows)}
                 output = self.model(**inputs, output_hidden_states=bool(layers))
-                states = [output.hidden_states[layer][:, 0].half() for layer in layers]
-                stacked = torch.stack(states, dim=1) if states else output.logits.new_empty(len(rows), 0, 0)
-                found.append((output.logits.float().cpu(), stacked.cpu()))
+                kept = [output.hidden_states[layer][:, 0].half().cpu().numpy() for layer in layers]
+                logits.append(output.logits.float().cpu().numpy())
+                states.append(np.stack(kept, axis=1) if kept else None)
         back = np.argsort(order)
-        logits, kept = (torch.cat(pieces).numpy()[back] for pieces in zip(*found, strict=True))
-        return Answers(logits, kept if layers else None)
+        return Answers(np.concatenate(logits)[back], np.concatenate(states)[back] if layers else None)
 
     def _encoded(self, texts: Sequence[Text]) -> list[tuple[str, NDArray[np.int64]]]:
         columns = zip(*texts, strict=True) if isinstance(texts[0], tuple) else [texts]
