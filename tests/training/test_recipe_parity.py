@@ -20,7 +20,7 @@ def test_three_mistakes_are_all_named_with_their_keys(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text('model = "m"\ntrain = "t.tsv"\nepochs = 0\nlearning_rte = 1e-5\nprecision = "int8"\n')
     with pytest.raises(OptionError) as refused:
-        read_recipe(path, {})
+        read_recipe(FinetuneRecipe, path, {})
     fault = refused.value.fault
     assert str(path) in fault
     assert "epochs should be greater than or equal to 1, not 0" in fault
@@ -43,14 +43,14 @@ def test_three_mistakes_are_all_named_with_their_keys(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_named(values: dict[str, object], says: str) -> None:
     with pytest.raises(OptionError, match=r".") as refused:
-        read_recipe(None, values)
+        read_recipe(FinetuneRecipe, None, values)
     assert says in refused.value.fault
 
 
 def test_flags_go_before_the_file(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('model = "m"\ntrain = "t.tsv"\nepochs = 2\nseed = 5\n')
-    recipe = read_recipe(path, {"epochs": 7})
+    recipe = read_recipe(FinetuneRecipe, path, {"epochs": 7})
     assert (recipe.epochs, recipe.seed) == (7, 5)
 
 
@@ -59,7 +59,7 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "recipe.toml"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(DataError, match="is not TOML"):
-        read_recipe(path, {})
+        read_recipe(FinetuneRecipe, path, {})
 
 
 def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
@@ -73,12 +73,12 @@ def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
     )
     path = tmp_path / "recipe.toml"
     path.write_text(write_toml(recipe.model_dump()), encoding="utf-8")
-    assert read_recipe(path, {}) == recipe
+    assert read_recipe(FinetuneRecipe, path, {}) == recipe
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_shipped_recipe_comments_every_knob_it_sets(path: Path) -> None:
-    recipe = read_recipe(path, {})
+    recipe = read_recipe(FinetuneRecipe, path, {})
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert all("#" in line for line in lines if "=" in line)
     assert {line.split("=")[0].strip() for line in lines if "=" in line} == set(

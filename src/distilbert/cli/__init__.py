@@ -17,6 +17,7 @@ COMMANDS = {
     "classify": "label texts",
     "compile": "turn a checkpoint into a bundle that runs fast",
     "convert": "turn a pytorch_model.bin into a checkpoint without code",
+    "distil": "teach a student half its size what a teacher answers",
     "finetune": "train a checkpoint on your rows",
     "info": "say what a model is, and what it is at home in",
     "score": "measure a model on a labelled file",

@@ -6,17 +6,18 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from distilbert.errors import DistilBertError
+from distilbert.errors import DistilBertError, NotInstalledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from distilbert.training.events import Evaluated, Event, Step
+    from distilbert.training.events import Answered, Evaluated, Event, Step
 
 _SMOOTHING = 0.98  # of what the live line shows: the mean of about 50 steps
 
@@ -24,6 +25,24 @@ _SMOOTHING = 0.98  # of what the live line shows: the mean of about 50 steps
 def is_main_process() -> bool:
     """Whether this is the one of several processes that speaks. `accelerate launch` numbers them."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def needs_training(command: str) -> None:
+    """Raise `NotInstalledError` where the extra `train` is not installed."""
+    if any(find_spec(name) is None for name in ("torch", "accelerate", "pydantic")):
+        raise NotInstalledError(
+            f"distilbert {command} needs PyTorch, accelerate and pydantic, and they are not all installed.",
+            "Install them with: pip install 'distilbert[train]'",
+        )
+
+
+def tell_result(out: Path, result: Mapping[str, Any]) -> None:
+    """Say which step was kept, and what it scored."""
+    if is_main_process():
+        figures = ", ".join(f"{name} {value:.4f}" for name, value in result["held_back"].items())
+        click.echo(
+            f"{out}: step {result['kept_step']:,} of {result['steps']:,}{': ' * bool(figures)}{figures}"
+        )
 
 
 @contextmanager
@@ -97,8 +116,11 @@ class _Lines:
         self._mean = _Mean()
 
     def __call__(self, event: Event) -> None:
-        from distilbert.training.events import Evaluated
+        from distilbert.training.events import Answered, Evaluated
 
+        if isinstance(event, Answered):
+            click.echo(_answered(event), err=True)
+            return
         if isinstance(event, Evaluated):
             click.echo(_evaluation(event), err=True)
             return
@@ -114,6 +136,10 @@ def _evaluation(event: Evaluated) -> str:
     return f"epoch {event.epoch:.4g}, held-back rows: {shown}{' (best)' if event.best else ''}"
 
 
+def _answered(event: Answered) -> str:
+    return f"{event.source}: the teacher has answered {event.rows:,} of {event.of:,} rows"
+
+
 def _time(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
@@ -124,7 +150,7 @@ def _live() -> Iterator[Callable[[Event], None]]:
     from rich import progress
     from rich.console import Console
 
-    from distilbert.training.events import Evaluated
+    from distilbert.training.events import Answered, Evaluated
 
     columns = (
         progress.TextColumn("epoch {task.fields[epoch]:.2f}"),
@@ -139,6 +165,9 @@ def _live() -> Iterator[Callable[[Event], None]]:
         smooth: dict[str, float] = {}
 
         def tell(event: Event) -> None:
+            if isinstance(event, Answered):
+                display.update(bar, shown=_answered(event))
+                return
             if isinstance(event, Evaluated):
                 display.print(_evaluation(event))
                 return

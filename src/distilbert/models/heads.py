@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class WithHead(PretrainedModel):
-    """An encoder, and what a head makes of its rows: `_score`, and `loss` where labels are given."""
+    """An encoder, and what a head makes of its rows: `score`, and `loss` where labels are given."""
 
     first_token_only: ClassVar[bool] = False  # all that the head reads of a text
 
@@ -52,11 +52,12 @@ class WithHead(PretrainedModel):
         encoded = self.base_model(input_ids, attention_mask, only_first=self.first_token_only, **inputs)
         if positions is not None:
             encoded.last_hidden_state = encoded.last_hidden_state.take_along_dim(positions[:, :, None], dim=1)
-        logits = self._score(encoded)
+        logits = self.score(encoded)
         loss = None if labels is None else self.loss(logits, labels)
         return LogitsOutput(loss, logits, encoded.hidden_states, encoded.attentions)
 
-    def _score(self, encoded: EncoderOutput) -> Tensor:
+    def score(self, encoded: EncoderOutput) -> Tensor:
+        """The head's logits of the encoder's rows."""
         raise NotImplementedError
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -85,7 +86,8 @@ class FirstTokenHead(WithHead):
         self.dropout = nn.Dropout(_classifier_dropout(config))
         self.classifier = linear(config, config.dim, width)
 
-    def _score(self, encoded: EncoderOutput) -> Tensor:
+    def score(self, encoded: EncoderOutput) -> Tensor:
+        """See `WithHead`."""
         vector = encoded.pooler_output
         if self.pre_classifier is not None:
             vector = F.relu(self.pre_classifier(encoded.last_hidden_state[:, 0]))
@@ -160,7 +162,8 @@ class ForTokenClassification(WithHead):
         self.dropout = nn.Dropout(config.dropout if distils else _classifier_dropout(config))
         self.classifier = linear(config, config.dim, config.num_labels)
 
-    def _score(self, encoded: EncoderOutput) -> Tensor:
+    def score(self, encoded: EncoderOutput) -> Tensor:
+        """See `WithHead`."""
         scores: Tensor = self.classifier(self.dropout(encoded.last_hidden_state))
         return scores
 
@@ -189,13 +192,14 @@ class ForQuestionAnswering(WithHead):
     ) -> SpanOutput:
         """`start_logits` and `end_logits` `[B, L]`; positions `[B]`, of which one outside the text is no label."""
         encoded = self.base_model(input_ids, attention_mask, **inputs)
-        start, end = self._score(encoded).unbind(dim=-1)
+        start, end = self.score(encoded).unbind(dim=-1)
         loss = None
         if start_positions is not None and end_positions is not None:
             loss = (self.loss(start, start_positions) + self.loss(end, end_positions)) / 2
         return SpanOutput(loss, start, end, encoded.hidden_states, encoded.attentions)
 
-    def _score(self, encoded: EncoderOutput) -> Tensor:
+    def score(self, encoded: EncoderOutput) -> Tensor:
+        """See `WithHead`."""
         scores: Tensor = self.qa_outputs(self.dropout(encoded.last_hidden_state))
         return scores
 
@@ -223,7 +227,8 @@ class ForMaskedLM(WithHead):
         if config.ties_words:
             self.vocab_projector.weight = self.base_model.embeddings.word_embeddings.weight
 
-    def _score(self, encoded: EncoderOutput) -> Tensor:
+    def score(self, encoded: EncoderOutput) -> Tensor:
+        """See `WithHead`."""
         rows = self.vocab_layer_norm(self.activation(self.vocab_transform(encoded.last_hidden_state)))
         scores: Tensor = self.vocab_projector(rows)
         return scores

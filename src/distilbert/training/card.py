@@ -30,7 +30,7 @@ pipeline_tag: {result["task"]}
 
 # {name}
 
-Fine-tuned with `distilbert finetune` from {result["model"]}. Nobody has said yet under which licence it is.
+{_origin(result)} Nobody has said yet under which licence it is.
 
 - architecture: {config.model_type}, {config.n_layers} layers of {config.dim}, {config.n_heads} heads, \
 feed-forward {config.hidden_dim}{labels}
@@ -52,3 +52,11 @@ model = {family}{_CLASSES[result["task"]]}.from_pretrained("{name}")
 
 transformers' class of that name loads it too; `distilbert compile {name}` makes a bundle that runs without PyTorch.
 """
+
+
+def _origin(result: Mapping[str, Any]) -> str:
+    if "model" in result:
+        return f"Fine-tuned with `distilbert finetune` from {result['model']}."
+    teacher = result.get("teacher", "probabilities in a table")
+    start = f", its start {result['student']}" if "student" in result else ""
+    return f"Distilled with `distilbert distil`: its teacher was {teacher}{start}."

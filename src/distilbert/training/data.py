@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from distilbert.errors import DataError, OptionError
 from distilbert.files.tables import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Self
 
     from numpy.typing import NDArray
@@ -46,13 +46,20 @@ class Data(Protocol):
         """These rows as they stand in the table, and where."""
 
 
+class Source(NamedTuple):
+    """A table that rows are from."""
+
+    path: str
+    unit: str  # what its lines are called: "line", or "row" in parquet
+
+
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """The rows of a table as token ids, special tokens included."""
+    """The rows of a table, or of several, as token ids, special tokens included."""
 
-    source: str
-    unit: str  # what `lines` counts: "line", or "row" in parquet
-    lines: NDArray[np.int64]  # where each row stands, [rows]
+    sources: tuple[Source, ...]
+    source: NDArray[np.int64]  # which of `sources` each row is from, [rows]
+    lines: NDArray[np.int64]  # and where it stands there, [rows]
     ids: NDArray[np.int32]  # of all rows, [tokens]
     types: NDArray[np.uint8] | None  # token types, [tokens]; None where no row is a pair
     ends: NDArray[np.int64]  # where each row ends in `ids`, from 0 on: [rows + 1]
@@ -72,18 +79,23 @@ class Texts:
 
     def place(self, row: int) -> str:
         """Where a row stands, in the words of an error."""
-        return f"{self.source}, {self.unit} {self.lines[row]}"
+        source = self.sources[self.source[row]]
+        return f"{source.path}, {source.unit} {self.lines[row]}"
 
     def originals(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         """See `Data`: read again, since it is asked for once in a lifetime."""
-        lines = {int(line) for line in self.lines[rows]}
-        return [{self.unit: row.line, **row.values} for row in read_rows(self.source) if row.line in lines]
+        return [
+            {source.unit: row.line, **row.values}
+            for number, source in enumerate(self.sources)
+            for row in rows_at(source.path, self.lines[rows[self.source[rows] == number]])
+        ]
 
     def take(self, rows: NDArray[np.int64]) -> Self:
         """These rows alone, in this order."""
         pieces = [self.row(row) for row in rows]
         return dataclasses.replace(
             self,
+            source=self.source[rows],
             lines=self.lines[rows],
             cut=self.cut[rows],
             ids=np.concatenate([self.ids[piece] for piece in pieces]),
@@ -145,10 +157,13 @@ def read_texts(
     pair_column: str | None,
     max_length: int,
     read_label: Callable[[Row], Any] | None = None,
+    *,
+    skip_empty: bool = False,
 ) -> tuple[Texts, list[Any]]:
     """Read and tokenise a table, and what `read_label` makes of each row.
 
-    Raises `DataError` for a table that cannot be read, lacks a column, or has an empty cell there.
+    Raises `DataError` for a table that cannot be read, lacks a column, or, unless these are to be skipped, has an empty
+    cell there.
     """
     labels: list[Any] = []
     lines: list[int] = []
@@ -157,8 +172,10 @@ def read_texts(
     types: list[NDArray[np.uint8]] = []
     cut: list[bool] = []
     rows = read_rows(path)
+    if skip_empty:
+        rows = (row for row in rows if row.text(column).strip())
     for chunk in _chunks(rows):
-        inputs = [_text(row, column, pair_column) for row in chunk]
+        inputs = [text_of(row, column, pair_column) for row in chunk]
         encoded = tokenizer.encode_texts(inputs, max_length=max_length)
         ids += [np.array(row, np.int32) for row in encoded.input_ids]
         types += [np.array(row, np.uint8) for row in encoded.token_type_ids or ()]
@@ -166,10 +183,12 @@ def read_texts(
         lines += [row.line for row in chunk]
         labels += [read_label(row) for row in chunk] if read_label else []
         unit = chunk[0].unit
+    if not lines:
+        raise DataError(f"{path}: column {column!r} is empty in every row.", "Name one with texts.")
     return (
         Texts(
-            source=str(path),
-            unit=unit,
+            sources=(Source(str(path), unit),),
+            source=np.zeros(len(lines), np.int64),
             lines=np.array(lines, np.int64),
             ids=np.concatenate(ids),
             types=np.concatenate(types) if types else None,
@@ -180,12 +199,34 @@ def read_texts(
     )
 
 
+def joined(pieces: Sequence[Texts]) -> Texts:
+    """The rows of several, one after the other."""
+    starts = np.cumsum([0, *(len(piece.sources) for piece in pieces)])
+    types = [piece.types for piece in pieces if piece.types is not None]
+    return Texts(
+        sources=tuple(source for piece in pieces for source in piece.sources),
+        source=np.concatenate([start + piece.source for start, piece in zip(starts, pieces, strict=False)]),
+        lines=np.concatenate([piece.lines for piece in pieces]),
+        ids=np.concatenate([piece.ids for piece in pieces]),
+        types=np.concatenate(types) if types else None,
+        ends=np.cumsum([0, *np.concatenate([piece.lengths for piece in pieces])]),
+        cut=np.concatenate([piece.cut for piece in pieces]),
+    )
+
+
+def rows_at(path: str, lines: NDArray[np.int64]) -> Iterator[Row]:
+    """The rows of a table that stand at these lines, in its order."""
+    wanted = {int(line) for line in lines}
+    return (row for row in read_rows(path) if row.line in wanted)
+
+
 def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
     while chunk := list(islice(rows, CHUNK)):
         yield chunk
 
 
-def _text(row: Row, column: str, pair_column: str | None) -> str | tuple[str, str]:
+def text_of(row: Row, column: str, pair_column: str | None) -> str | tuple[str, str]:
+    """A row's text, or pair. Raises `DataError` where one is missing or empty."""
     return (_filled(row, column), _filled(row, pair_column)) if pair_column else _filled(row, column)
 
 
@@ -200,7 +241,7 @@ def draw_rows(texts: Texts, count: int, seed: int = 0) -> NDArray[np.int64]:
     """`count` rows drawn at random, in the table's order. Raises `OptionError` if there are not so many."""
     if count > len(texts):
         raise OptionError(
-            f"{texts.source} has {len(texts):,} rows, and {count:,} were asked for.",
+            f"{texts.sources[0].path} has {len(texts):,} rows, and {count:,} were asked for.",
             "Ask for fewer (max_rows).",
         )
     return np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
@@ -222,7 +263,7 @@ def hold_back(texts: Texts, count: int, seed: int = 0) -> tuple[NDArray[np.int64
         held += rows[group]
     if len(held) == len(texts):
         raise OptionError(
-            f"hold_back {count:,} leaves none of the {len(texts):,} rows of {texts.source} to train on.",
+            f"hold_back {count:,} leaves none of the {len(texts):,} rows of {texts.sources[0].path} to train on.",
             "Hold fewer back.",
         )
     judging = np.zeros(len(texts), bool)

@@ -30,4 +30,13 @@ class Evaluated:
     best: bool  # better than all before
 
 
-Event = Step | Evaluated
+@dataclass(frozen=True)
+class Answered:
+    """How far the teacher has come with a table."""
+
+    source: str
+    rows: int
+    of: int
+
+
+Event = Step | Evaluated | Answered

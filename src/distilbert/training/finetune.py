@@ -1,39 +1,35 @@
-"""Fine-tuning: a recipe becomes a checkpoint folder, which is there whole at the end, or can be gone on with."""
+"""Fine-tuning: a checkpoint learns the labels of rows, or to guess masked words."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import warnings
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import distilbert
-from distilbert.files.atomic import atomic_folder
-from distilbert.files.cache import known_sha256
+from distilbert.errors import DataError, OptionError
 from distilbert.files.hub import resolve
+from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
-from distilbert.training.card import training_card
-from distilbert.training.evaluation import Runner
-from distilbert.training.hardware import accelerator, autocast, precision
-from distilbert.training.loop import Trainer
-from distilbert.training.recipe import write_toml
-from distilbert.training.state import refuse_taken, run_folder
-from distilbert.training.work import prepare
+from distilbert.training.data import Examples, Padding
+from distilbert.training.evaluation import evaluate_labels, evaluate_losses
+from distilbert.training.labels import knows, label_names, label_reader, targets
+from distilbert.training.masking import MaskedTexts, Vocabulary
+from distilbert.training.objectives import Labels, MaskedWords
+from distilbert.training.run import Work, run
+from distilbert.training.start import classifier, masked_lm
+from distilbert.training.student import keep_layers
+from distilbert.training.tables import read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from distilbert.files.checkpoint import Checkpoint
+    from distilbert.files.config import DistilBertConfig
+    from distilbert.training.data import Data
+    from distilbert.training.evaluation import Runner
     from distilbert.training.events import Event
-    from distilbert.training.hardware import Precision
     from distilbert.training.recipe import FinetuneRecipe
-    from distilbert.training.state import Position, RunFolder
-    from distilbert.training.work import Work
-
-_WITHOUT_EFFECT = ("save_minutes", "save_steps", "device")  # on the weights that a run ends with
+    from distilbert.training.tables import Table
 
 
 def finetune(
@@ -43,85 +39,92 @@ def finetune(
     resume: bool = False,
     tell: Callable[[Event], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train as the recipe says and leave a checkpoint in `out`; until then the run lives in `OUT.partial`.
-
-    Gives what `training.json` in that folder says. Under `accelerate launch` every process calls this, and the main
-    one writes. Raises what reading the model and the data raises, `StorageError` for an `out` that is taken, and
-    `TrainingError` for a loss that is no number.
-    """
-    refuse_taken(out)
-    here = accelerator(recipe)
-    if not here.is_main_process:
-        warnings.simplefilter("ignore")
-    chosen = precision(recipe, here.device)
-    cast = partial(autocast, here.device, chosen)
+    """Fine-tune as the recipe says: see `training.run.run`, also for what it raises."""
     folder = resolve(recipe.model)
-    toml = write_toml(recipe.model_dump())
-    with run_folder(
-        out, _made_from(recipe, folder, chosen), toml, resume=resume, main=here.is_main_process
-    ) as run:
-        tokenizer = DistilBertTokenizer.from_folder(folder)
-        work = prepare(recipe, folder, tokenizer, Runner(here, cast))
-        trainer = Trainer(work.model, work.data, work.objective, work.evaluate, recipe, here, cast, run, tell)
-        position = trainer.train()
-        result = _result(recipe, work, position, chosen, f"{here.device.type} × {here.num_processes}")
-        if here.is_main_process:
-            run.flush()
-            _assemble(out, run, work, tokenizer, result)
-    if here.is_main_process:
-        shutil.rmtree(run.path)
-    here.wait_for_everyone()
-    return result
+    sources = {"model": folder, "train": Path(recipe.train)}
+    sources |= {"dev": Path(recipe.dev)} if recipe.dev else {}
+    return run(recipe, sources, partial(_prepare, recipe, folder), out, resume=resume, tell=tell)
 
 
-def _made_from(recipe: FinetuneRecipe, folder: Path, chosen: Precision) -> dict[str, Any]:
-    """All that the final weights depend on: the knobs, and the files by their content wherever they lie."""
-    knobs = {name: value for name, value in recipe.model_dump().items() if name not in _WITHOUT_EFFECT}
-    files = {"model": _content(folder), "train": known_sha256(Path(recipe.train))}
-    files |= {"dev": known_sha256(Path(recipe.dev))} if recipe.dev else {}
-    return {**knobs, **files, "precision": chosen, "version": distilbert.__version__}
+def _prepare(recipe: FinetuneRecipe, folder: Path, runner: Runner, *_: Any) -> Work:
+    """Read the checkpoint in `folder` and the recipe's tables.
+
+    Raises `DataError` for rows that cannot be used, `OptionError` for knobs that do not suit the model or the data,
+    and what reading the checkpoint raises.
+    """
+    checkpoint = read_weights(folder)
+    check_length(recipe.max_length, checkpoint.config)
+    if recipe.layers is not None:
+        checkpoint = keep_layers(checkpoint, recipe.layers)
+    return _PREPARE[recipe.task](recipe, checkpoint, DistilBertTokenizer.from_folder(folder), runner)
 
 
-def _content(folder: Path) -> str:
-    """One hash of a model's files, but for what is said of it."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != "README.md" and not path.name.startswith("."):
-            digest.update(f"{path.relative_to(folder)} {known_sha256(path)}\n".encode())
-    return digest.hexdigest()
+def check_length(max_length: int, config: DistilBertConfig) -> None:
+    """Raise `OptionError` if a model does not read so many tokens."""
+    most = config.max_position_embeddings
+    if max_length > most:
+        raise OptionError(f"max_length is {max_length}; the model reads {most} tokens.", "Take at most that.")
 
 
-def _result(
-    recipe: FinetuneRecipe, work: Work, position: Position, chosen: Precision, device: str
-) -> dict[str, Any]:
-    best = recipe.keep == "best" and position.best_step is not None
-    return {
-        "task": recipe.task,
-        "model": recipe.model,
-        "rows": len(work.data.lengths),
-        "held_back_rows": work.held_back,
-        "steps": position.step,
-        "kept_step": position.best_step if best else position.step,
-        "held_back": position.best_figures,  # of the best step
-        "best_step": position.best_step,
-        "minutes": round(position.seconds / 60, 2),
-        "precision": chosen,
-        "device": device,
-        "made_by": {name: version(name) for name in ("distilbert", "torch", "accelerate")},
-    }
+def _classification(
+    recipe: FinetuneRecipe, checkpoint: Checkpoint, tokenizer: DistilBertTokenizer, runner: Runner
+) -> Work:
+    kind = recipe.problem_type
+    train, dev = read_tables(recipe, tokenizer, lambda _: label_reader(kind, recipe.label_column))
+    labels = _label_names(recipe, train, checkpoint.config)
+    padding = Padding(checkpoint.config.pad_token_id or 0)
+
+    def examples(table: Table) -> Examples:
+        return Examples(table.texts, {"labels": targets(table.texts, table.labels, labels, kind)}, padding)
+
+    data, judging = examples(train), examples(dev) if dev else None
+    evaluate = (
+        partial(evaluate_labels, runner=runner, examples=judging, problem_type=kind) if judging else None
+    )
+    model = classifier(checkpoint, recipe, labels, kind)
+    return Work(model, tokenizer, model, data, Labels(kind), evaluate, _rows(judging))
 
 
-def _assemble(
-    out: Path, run: RunFolder, work: Work, tokenizer: DistilBertTokenizer, result: dict[str, Any]
-) -> None:
-    """The result's folder: weights, config and tokenizer in Hugging Face's layout, and how they came about."""
-    with atomic_folder(out) as new:
-        if result["kept_step"] == result["steps"]:
-            work.model.save_pretrained(new)
-        else:
-            shutil.copytree(run.path / f"best-{result['kept_step']}", new, dirs_exist_ok=True)
-        tokenizer.save_pretrained(new)
-        for name in ("recipe.toml", "log.jsonl"):
-            shutil.copy(run.path / name, new)
-        (new / "training.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        (new / "README.md").write_text(training_card(out.name, work.model.config, result), encoding="utf-8")
+def _fill_mask(
+    recipe: FinetuneRecipe, checkpoint: Checkpoint, tokenizer: DistilBertTokenizer, runner: Runner
+) -> Work:
+    if tokenizer.mask_token_id is None:
+        raise OptionError("The model's tokenizer has no mask token.", "fill-mask needs one that has.")
+    train, dev = read_tables(recipe, tokenizer, lambda _: None)
+    padding = Padding(checkpoint.config.pad_token_id or 0)
+    vocabulary = Vocabulary(
+        checkpoint.config.vocab_size, tokenizer.mask_token_id, tuple(tokenizer.all_special_ids)
+    )
+
+    def masked(table: Table) -> MaskedTexts:
+        return MaskedTexts(table.texts, padding, vocabulary, recipe.mask_share, recipe.seed)
+
+    data, judging, objective = masked(train), masked(dev) if dev else None, MaskedWords()
+    evaluate = partial(evaluate_losses, runner=runner, data=judging, objective=objective) if judging else None
+    model = masked_lm(checkpoint, recipe)
+    return Work(model, tokenizer, model, data, objective, evaluate, _rows(judging))
+
+
+_PREPARE = {"text-classification": _classification, "fill-mask": _fill_mask}
+
+
+def _rows(data: Data | None) -> int:
+    return len(data.lengths) if data else 0
+
+
+def _label_names(recipe: FinetuneRecipe, train: Table, config: DistilBertConfig) -> list[str]:
+    """The names of the logits, in order: the recipe's, else the model's own if they suit, else those of the rows."""
+    if recipe.problem_type == "regression":
+        return [recipe.label_column]
+    names = label_names(train.labels)
+    least = 2 if recipe.problem_type == "single_label_classification" else 1
+    if len(names) < least:
+        found = f"one label, {names[0]!r}" if names else "no label"
+        raise DataError(
+            f"{recipe.train}: column {recipe.label_column!r} holds {found}.",
+            f"There is nothing to learn from that: it takes {least} at least.",
+        )
+    if recipe.labels is not None:
+        return recipe.labels
+    classifies = any(name.endswith("ForSequenceClassification") for name in config.architectures)
+    return list(config.labels) if classifies and knows(config.labels, train.labels) else names

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from distilbert.training.recipe import ProblemType
 
 Names = tuple[str, ...]  # the labels of one row
+ROUNDING = 0.02  # how far from 1 probabilities may sum: three times 0.33, and as much again
+LEAST = 1e-6  # probability: one of 0 has no logit
 
 
 def label_reader(problem_type: ProblemType, column: str) -> Callable[[Row], Any]:
@@ -51,6 +53,40 @@ def _one_name(row: Row, column: str) -> Names:
 
 def _names(row: Row, column: str) -> Names:
     return tuple(names_in(row.value(column)))
+
+
+def probability_reader(
+    labels: Sequence[str], problem_type: ProblemType
+) -> Callable[[Row], NDArray[np.float32]]:
+    """What reads a row's probabilities, from a column for each label, as logits `[labels]`.
+
+    It raises `DataError` for a cell that holds none, and where one label is right, for a row whose sum is not about 1.
+    """
+
+    def read(row: Row) -> NDArray[np.float32]:
+        shares = np.array([label_number(row, label) for label in labels])
+        for label, share in zip(labels, shares, strict=True):
+            if not 0 <= share <= 1:
+                raise DataError(
+                    f"{row.place}: column {label!r} should hold a probability, from 0 to 1, but is {share:g}.",
+                    "Correct it, or name the columns of the labels (labels).",
+                )
+        if problem_type == "multi_label_classification":
+            return _log_odds(shares)
+        if abs(shares.sum() - 1) > ROUNDING:
+            raise DataError(
+                f"{row.place}: the probabilities of {', '.join(labels)} sum to {shares.sum():.4g}, not to 1.",
+                "Correct them; where several labels may hold at once, say problem_type "
+                "multi_label_classification.",
+            )
+        return np.asarray(np.log(np.maximum(shares / shares.sum(), LEAST)), np.float32)
+
+    return read
+
+
+def _log_odds(shares: NDArray[np.float64]) -> NDArray[np.float32]:
+    shares = np.clip(shares, LEAST, 1 - LEAST)
+    return np.asarray(np.log(shares / (1 - shares)), np.float32)
 
 
 def label_names(found: Sequence[Names]) -> list[str]:

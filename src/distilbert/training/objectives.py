@@ -25,7 +25,9 @@ _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 class Objective(Protocol):
     """Minimises Σ weight · sum / count over its parts."""
 
-    weights: Mapping[str, float]  # by part
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """By part."""
 
     def counts(self, batch: Batch) -> Mapping[str, int]:
         """Over how many rows or tokens of this batch each part's mean goes."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Task = Literal["text-classification", "fill-mask"]
+Weight = Annotated[float, Field(ge=0)]
+Layers = list[Annotated[int, Field(ge=0)]]
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+
+
+Recipe = TypeVar("Recipe", bound="LoopRecipe")
 
 
 class LoopRecipe(BaseModel):
@@ -61,23 +65,19 @@ class LoopRecipe(BaseModel):
     save_steps: Count | None = None  # steps between two saves, beside the minutes
 
 
-class FinetuneRecipe(LoopRecipe):
-    """The knobs of `distilbert finetune`."""
+class RowsRecipe(LoopRecipe):
+    """The knobs of tables with texts and labels."""
 
-    model: str  # the checkpoint to start from: a folder, or a name on the hub
     train: str  # table of rows to learn from
-    task: Task = "text-classification"
-    layers: list[Annotated[int, Field(ge=0)]] | None = None  # start from these of its layers, in this order
     dev: str | None = None  # held-back rows, to choose the checkpoint: no published dev set
     hold_back: Annotated[int, Field(ge=0)] = 0  # rows of train to hold back instead of dev
     column: str = "text"  # the column with the texts
     pair_column: str | None = None  # the column with each text's second half
     label_column: str = "label"  # the column with the labels
-    problem_type: ProblemType = "single_label_classification"
     labels: list[str] | None = None  # in the order of the logits; None: the model's, or train's sorted
     max_rows: Count | None = None  # of train only so many rows, drawn at random; None: all
     max_length: Annotated[int, Field(ge=4)] = 128  # tokens a text or pair; the rest is cut off
-    mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # fill-mask: share of tokens to guess
+    layers: Layers | None = None  # start from these of its layers, in this order; None: see the command
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -88,20 +88,92 @@ class FinetuneRecipe(LoopRecipe):
         return self
 
 
-def read_recipe(path: Path | None, flags: Mapping[str, Any]) -> FinetuneRecipe:
-    """Read a recipe from a TOML file, if given, and from flags, which go before it.
+class FinetuneRecipe(RowsRecipe):
+    """The knobs of `distilbert finetune`."""
+
+    model: str  # the checkpoint to start from: a folder, or a name on the hub
+    task: Literal["text-classification", "fill-mask"] = "text-classification"
+    problem_type: ProblemType = "single_label_classification"
+    mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # fill-mask: share of tokens to guess
+
+
+class DistilRecipe(RowsRecipe):
+    """The knobs of `distilbert distil`. A weight of 0 leaves a loss out, and its work (`training.losses`)."""
+
+    teacher: str | None = (
+        None  # a classifier: a folder, or a name on the hub; None: train has the probability of
+    )
+    #                             each of `labels` in a column of its name
+    task: Literal["text-classification"] = "text-classification"
+    problem_type: ProblemType | None = None  # None: the teacher's; without one single_label_classification
+    unlabelled: list[str] = []  # tables of more texts, for the teacher to label
+    unlabelled_column: str | None = None  # the column with their texts; None: as in train
+    max_unlabelled: Count | None = None  # of each only so many rows, drawn at random; None: all
+    student: str | None = None  # checkpoint to start from instead of the teacher
+    n_layers: Count | None = None  # evenly spaced; None: half the teacher's, or all of student's
+    hidden_dim: Count | None = None  # neurons to keep of each layer's feed-forward; None: all
+    random_start: bool = False  # start from new weights of that shape
+    temperature: Annotated[float, Field(gt=0)] = 2.0  # divides both's logits in the soft loss
+    soft_weight: Weight = 1.0  # T² · KL from the teacher's answers; of regression their squared error
+    label_weight: Weight = 0.0  # the labels' own loss, where rows have labels
+    cosine_weight: Weight | None = None  # 1 - cos of the last [CLS] states; None: 1, without a teacher 0
+    logits_weight: Weight = 0.0  # squared error of the logits
+    hidden_weight: Weight = 0.0  # squared error of the [CLS] states after each layer
+
+    @model_validator(mode="after")
+    def _student(self) -> Self:
+        if self.layers is not None and self.n_layers is not None:
+            raise ValueError("layers and n_layers both say which layers to start from: leave one out")
+        if self.hidden_dim is not None and self.student is not None:
+            raise ValueError(
+                "hidden_dim keeps neurons that matter to the teacher, so student must be left out"
+            )
+        if not self.weights:
+            raise ValueError("all weights are 0: there is nothing to learn")
+        if self.teacher is None and (fault := self._lacks_teacher()):
+            raise ValueError(f"without a teacher, {fault}")
+        return self
+
+    def _lacks_teacher(self) -> str:
+        faults = {
+            "labels must name the columns with their probabilities": self.labels is None,
+            "student must name a checkpoint to start from": self.student is None,
+            "nobody labels the unlabelled rows": bool(self.unlabelled),
+            "there are no states for cosine_weight or hidden_weight": self.cosine_weight
+            or self.hidden_weight,
+            "a regression is what distilbert finetune is for": self.problem_type == "regression",
+        }
+        return next((fault for fault, is_there in faults.items() if is_there), "")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The parts of the loss that count, by their names in `training.distillation`."""
+        cosine = float(self.teacher is not None) if self.cosine_weight is None else self.cosine_weight
+        weights = {
+            "soft": self.soft_weight,
+            "label": self.label_weight,
+            "cosine": cosine,
+            "logits": self.logits_weight,
+            "hidden": self.hidden_weight,
+        }
+        return {part: weight for part, weight in weights.items() if weight}
+
+
+def read_recipe(kind: type[Recipe], path: Path | None, flags: Mapping[str, Any]) -> Recipe:
+    """Read a recipe of a kind from a TOML file, if given, and from flags, which go before it.
 
     Raises one `OptionError` that names every fault with its key, and `DataError` for a file that is no TOML.
     """
     values = {**(_read_toml(path) if path else {}), **flags}
     where = str(path) if path else "the command line"
     try:
-        return FinetuneRecipe.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        faults = [_fault(detail) for detail in error.errors()]
+        faults = [_fault(detail, kind) for detail in error.errors()]
+        command = kind.__name__.removesuffix("Recipe").lower()
         raise OptionError(
             f"{where}: {'; '.join(faults)}.",
-            "Correct each; distilbert finetune --help says what each knob is.",
+            f"Correct each; distilbert {command} --help says what each knob is.",
         ) from None
 
 
@@ -131,13 +203,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not TOML: {error}.", "See recipes/ for examples.") from error
 
 
-def _fault(detail: ErrorDetails) -> str:
+def _fault(detail: ErrorDetails, kind: type[LoopRecipe]) -> str:
     """One of pydantic's errors in our words."""
     key = ".".join(str(part) for part in detail["loc"] if isinstance(part, str | int))
     if detail["type"] == "missing":
         return f"{key} is missing"
     if detail["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(key, FinetuneRecipe.model_fields, 1)
+        close = difflib.get_close_matches(key, kind.model_fields, 1)
         return f"{key} is no knob{f' (meant: {close[0]}?)' if close else ''}"
     rule = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if not key:
