@@ -84,13 +84,12 @@ def ours() -> tuple[str, Way, int]:
     """As `distilbert finetune` runs it with its defaults: what to call it, the way, and how many rows there are."""
     from accelerate.state import AcceleratorState
 
-    from distilbert.text.tokenizer import DistilBertTokenizer
     from distilbert.training.evaluation import Runner
-    from distilbert.training.finetune import accelerator, autocast, precision
+    from distilbert.training.finetune import prepare
+    from distilbert.training.hardware import accelerator, autocast, precision
     from distilbert.training.loop import Trainer
     from distilbert.training.recipe import FinetuneRecipe
     from distilbert.training.state import RunFolder
-    from distilbert.training.work import prepare
 
     recipe = FinetuneRecipe(
         model=str(MODEL), train=str(ROWS), column="sentence", max_length=MAX_LENGTH, batch_size=BATCH, epochs=1,
@@ -99,7 +98,7 @@ def ours() -> tuple[str, Way, int]:
     here = accelerator(recipe)
     chosen = precision(recipe, here.device)
     cast = functools.partial(autocast, here.device, chosen)
-    work = prepare(recipe, MODEL, DistilBertTokenizer.from_folder(MODEL), Runner(here, cast))
+    work = prepare(recipe, MODEL, Runner(here, cast))
     data: Any = work.data
 
     def train(rows: NDArray[np.int64]) -> tuple[int, float]:

@@ -43,10 +43,10 @@ def finetune(
     folder = resolve(recipe.model)
     sources = {"model": folder, "train": Path(recipe.train)}
     sources |= {"dev": Path(recipe.dev)} if recipe.dev else {}
-    return run(recipe, sources, partial(_prepare, recipe, folder), out, resume=resume, tell=tell)
+    return run(recipe, sources, partial(prepare, recipe, folder), out, resume=resume, tell=tell)
 
 
-def _prepare(recipe: FinetuneRecipe, folder: Path, runner: Runner, *_: Any) -> Work:
+def prepare(recipe: FinetuneRecipe, folder: Path, runner: Runner, *_: Any) -> Work:
     """Read the checkpoint in `folder` and the recipe's tables.
 
     Raises `DataError` for rows that cannot be used, `OptionError` for knobs that do not suit the model or the data,
