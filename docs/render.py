@@ -17,16 +17,27 @@ import tempfile
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--no-first-run",
+    "--disable-sync",
+)
 FLAGS += ("--disable-background-networking", "--disable-component-update", "--disable-extensions")
-NARROWEST = 500  # pixels: Chromium's window is not narrower: the page goes into a frame, and the rest is cut off
+NARROWEST = (
+    500  # pixels: Chromium's window is not narrower: the page goes into a frame, and the rest is cut off
+)
 
 
 def chromium() -> str | None:
     """The browser: `CHROMIUM`, else one on the path, else Playwright's."""
     on_path = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
     stored = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
-    return next((path for path in [*on_path, *map(str, stored.glob("chromium-*/chrome-linux*/chrome"))] if path), None)
+    return next(
+        (path for path in [*on_path, *map(str, stored.glob("chromium-*/chrome-linux*/chrome"))] if path), None
+    )
 
 
 def render(page: Path, out: Path, width: int = 1000, *, dark: bool = False) -> None:
@@ -70,7 +81,9 @@ def main() -> None:
     if len(words) not in (2, 3):
         sys.exit(f"usage:{(__doc__ or '').split(chr(10) * 2)[1]}")
     if chromium() is None:
-        sys.exit("No Chromium is installed.\nInstall one (Debian: apt-get install chromium), or set CHROMIUM to its path.")
+        sys.exit(
+            "No Chromium is installed.\nInstall one (Debian: apt-get install chromium), or set CHROMIUM to its path."
+        )
     render(Path(words[0]), Path(words[1]), *map(int, words[2:]), dark="--dark" in sys.argv)
 
 

@@ -65,9 +65,7 @@ def calibration(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> 
     return Calibration(
         error,
         tuple(
-            Bin(
-                float(edges[place]), float(edges[place + 1]), int(rows[place]), float(mean), float(accuracy)
-            )
+            Bin(float(edges[place]), float(edges[place + 1]), int(rows[place]), float(mean), float(accuracy))
             for place, mean, accuracy in zip(filled, confidences, accuracies, strict=True)
         ),
     )

@@ -172,7 +172,9 @@ th, td { padding: .4rem .6rem; text-align: left; vertical-align: top; border-bot
 thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; overflow-wrap: anywhere; }
 tbody th { font-weight: 500; }
 .figures td, .figures thead th:not(:first-child) { text-align: right; font-variant-numeric: tabular-nums; }
+.figures tbody tr { background: var(--paper); }
 .figures tbody tr:nth-child(odd) { background: var(--band); }
+.figures tbody th { position: sticky; left: 0; background: inherit; }
 .figures span { white-space: nowrap; color: var(--soft); }
 .words td { overflow-wrap: break-word; min-width: 7.5rem; }
 .words td:nth-child(2) { overflow-wrap: anywhere; min-width: 16rem; }

@@ -105,18 +105,23 @@ def _order(
 
 def _described(name: str, folder: Path, bundle: Bundle, config: DistilBertConfig) -> Model:
     manifest = bundle.manifest
-    if is_bundle(folder):
-        stored = manifest.precision
-        size = sum(record.size for record in manifest.files.values()) + (folder / MANIFEST).stat().st_size
-    else:
-        single = (folder / SINGLE).is_file()
-        weights = [SINGLE] if single else [INDEX, *shards_of(folder / INDEX)]
-        files = [folder / file for file in ("config.json", *TOKENIZER, *weights)]
-        size = sum(file.stat().st_size for file in files if file.is_file())
-        dtypes = {_DTYPES[tensor.dtype] for _, tensor in read_outline(folder, config).tensors.values()}
-        stored = " and ".join(sorted(dtypes))
+    weights, size = _stored(folder, config) if not is_bundle(folder) else (manifest.precision, _size(bundle))
     head = next(head for head, task in TASKS.items() if task == manifest.task)
-    return Model(name, count_parameters(config, head), size, stored, manifest.precision)
+    return Model(name, count_parameters(config, head), size, weights, manifest.precision)
+
+
+def _size(bundle: Bundle) -> int:
+    """Bytes of all files of a bundle."""
+    recorded = sum(record.size for record in bundle.manifest.files.values())
+    return recorded + (bundle.folder / MANIFEST).stat().st_size
+
+
+def _stored(folder: Path, config: DistilBertConfig) -> tuple[str, int]:
+    """How a checkpoint's weights are stored, and bytes of the files that it is read from."""
+    weights = [SINGLE] if (folder / SINGLE).is_file() else [INDEX, *shards_of(folder / INDEX)]
+    files = [folder / file for file in ("config.json", *TOKENIZER, *weights)]
+    dtypes = {_DTYPES[tensor.dtype] for _, tensor in read_outline(folder, config).tensors.values()}
+    return " and ".join(sorted(dtypes)), sum(file.stat().st_size for file in files if file.is_file())
 
 
 def predict(
@@ -176,21 +181,20 @@ def _round(
     opened: Mapping[str, TextClassificationPipeline], texts: Texts, draw: np.random.Generator, tell: Tell
 ) -> Round:
     order = [str(name) for name in draw.permutation(list(opened))]
-    seconds, milliseconds = {}, {}
+    seconds: dict[str, float] = {}
+    milliseconds: dict[str, list[float]] = {}
     for name in order:
-        classify = opened[name]
-        seconds[name] = _seconds(lambda classify=classify: list(classify.logits(texts)))
+        seconds[name] = _seconds(opened[name], texts)
         tell(len(texts))
-        milliseconds[name] = [
-            1000 * _seconds(lambda classify=classify, text=text: list(classify.logits([text]))) for text in texts
-        ]
+        milliseconds[name] = [1000 * _seconds(opened[name], [text]) for text in texts]
         tell(len(texts))
     return Round(order, seconds, milliseconds)
 
 
-def _seconds(call: Callable[[], object]) -> float:
+def _seconds(classify: TextClassificationPipeline, texts: Texts) -> float:
     start = time.perf_counter()
-    call()
+    for _ in classify.logits(texts):
+        pass
     return time.perf_counter() - start
 
 

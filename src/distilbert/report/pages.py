@@ -31,9 +31,9 @@ def blocks(figures: Figures) -> list[Block]:
     """The whole page: verdict, picture, table, disagreements, calibration, how it was measured."""
     reference, *others = figures["models"]
     data = figures["data"]
-    title = f"{_listed([other['name'] for other in others])} beside {reference['name']}"
+    listed = others[0]["name"] if len(others) == 1 else f"{len(others)} models"
     return [
-        Heading(title, 1),
+        Heading(f"{listed} beside {reference['name']}", 1),
         Paragraph(f"Measured on {data['rows']:,} rows of {data['file']}."),
         *(Paragraph(verdict(figures, other), other["name"]) for other in others),
         Picture("accuracy-speed", "Each model's score against its speed, with intervals."),
@@ -58,10 +58,6 @@ def verdict(figures: Figures, model: Figures) -> str:
     )
 
 
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def _side_by_side(figures: Figures) -> Table:
     models = figures["models"]
     rows = [(shown, *(cell(model) for model in models)) for shown, cell in _lines(figures)]
@@ -72,7 +68,7 @@ def _lines(figures: Figures) -> Iterator[tuple[str, Callable[[Figures], str]]]:
     """The table's rows: what each is called, and its cell for a model."""
     first, reference = figures["measure"], figures["models"][0]["name"]
     for name in figures["models"][0]["scores"]:
-        yield UNITS[name].shown, lambda model, name=name: with_interval(model["scores"][name], UNITS[name])
+        yield UNITS[name].shown, _scored(name)
     yield f"of {reference}'s {UNITS[first].shown} kept", _shown("kept", KEPT)
     yield "parameters", millions
     yield "on disk", megabytes
@@ -85,6 +81,10 @@ def _lines(figures: Figures) -> Iterator[tuple[str, Callable[[Figures], str]]]:
     yield f"agrees with {reference}", _agreed
     if figures["models"][0]["calibration"]:
         yield "calibration error, points", lambda model: f"{100 * model['calibration']['error']:.1f}"
+
+
+def _scored(name: str) -> Callable[[Figures], str]:
+    return lambda model: with_interval(model["scores"][name], UNITS[name])
 
 
 def _shown(key: str, unit: Unit) -> Callable[[Figures], str]:
@@ -124,10 +124,13 @@ def _counted(figures: Figures, model: Figures) -> str:
     if "share" not in agreement:
         return f"differs by {agreement['mean_difference']:.3f} on average; most on:"
     both_wrong = agreement["changed"] - agreement["right_to_wrong"] - agreement["wrong_to_right"]
-    counts = (
-        f"{agreement['changed']:,} of {rows:,} answers differ: {agreement['right_to_wrong']:,} from right to wrong, "
-        f"{agreement['wrong_to_right']:,} from wrong to right{f', {both_wrong:,} from wrong to wrong' * bool(both_wrong)}."
-    )
+    parts = {
+        "from right to wrong": agreement["right_to_wrong"],
+        "from wrong to right": agreement["wrong_to_right"],
+        "from wrong to wrong": both_wrong,
+    }
+    said = ", ".join(f"{count:,} {kind}" for kind, count in parts.items() if count)
+    counts = f"{agreement['changed']:,} of {rows:,} answers differ{': ' * bool(said)}{said}."
     return f"{counts} Those of which both are surest:" if model["disagreements"] else counts
 
 
@@ -147,7 +150,9 @@ def _said(said: Figures) -> str:
     if "scores" not in said:
         return _named(said["answer"])
     names = said["answer"] if isinstance(said["answer"], list) else [said["answer"]]
-    return ", ".join(f"{name} {score:.3f}" for name, score in zip(names, said["scores"], strict=True)) or "none"
+    return (
+        ", ".join(f"{name} {score:.3f}" for name, score in zip(names, said["scores"], strict=True)) or "none"
+    )
 
 
 def _calibration(figures: Figures) -> Iterator[Block]:

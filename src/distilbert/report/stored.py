@@ -83,7 +83,7 @@ def answer_of(problem: ProblemType, labels: Sequence[str], answer: Any) -> Any:
     if problem == "regression":
         return float(answer)
     if problem == "multi_label_classification":
-        return [labels[place] for place in np.flatnonzero(answer)]
+        return [label for label, there in zip(labels, answer, strict=True) if there]
     return labels[int(answer)]
 
 
@@ -97,7 +97,9 @@ def write_predictions(folder: Path, found: Predictions) -> None:
         "data": found.data,
         "problem": found.problem,
         "labels": found.labels,
-        "models": [{**asdict(model), "answers": name} for model, name in zip(found.models, names, strict=True)],
+        "models": [
+            {**asdict(model), "answers": name} for model, name in zip(found.models, names, strict=True)
+        ],
     }
     _write_json(place / MODELS, about)
     rows = ({**text, "gold": answer} for text, answer in zip(found.texts, gold, strict=True))
