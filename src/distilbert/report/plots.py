@@ -123,12 +123,17 @@ def accuracy_against_speed(axes: Axes, figures: Mapping[str, Any]) -> None:
         arms: dict[str, Any] = {"elinewidth": 1.4, "capsize": 3, "alpha": 0.75}
         across, down = _arms(model["texts_per_second"], 1), _arms(score, unit.factor)
         axes.errorbar(speed, y, xerr=across, yerr=down, color=colour, fmt="none", **arms)
-        said = f"{model['name']}: {megabytes(model)}, {millions(model)} parameters"
+        said = f"{_short(model['name'])}: {megabytes(model)}, {millions(model)} parameters"
         axes.scatter(speed, y, 90, color=colour, marker=mark, zorder=3, label=said, **_POINT)
     _scale(axes, speeds)
     axes.set_xlabel(f"texts a second, {_threads(figures)} (faster →)")
     axes.set_ylabel(f"{unit.shown}{', %' if unit.factor == 100 else ''}")
     axes.set_title(f"{unit.shown[0].upper()}{unit.shown[1:]} against speed: {figures['data']['file']}")
+
+
+def _short(name: str) -> str:
+    """What fits into a line of the key."""
+    return name if len(name) <= 36 else f"{name[:20]}…{name[-15:]}"
 
 
 def _threads(figures: Mapping[str, Any]) -> str:
@@ -168,7 +173,7 @@ def reliability(axes: Axes, figures: Mapping[str, Any]) -> None:
         rows = sum(each["rows"] for each in found["bins"])
         areas = [14 + 160 * each["rows"] / rows for each in found["bins"]]
         axes.plot(sure, right, "-", color=colour, linewidth=1.4, alpha=0.8)
-        said = f"{model['name']}: off by {100 * found['error']:.1f} points"
+        said = f"{_short(model['name'])}: off by {100 * found['error']:.1f} points"
         axes.scatter(sure, right, areas, color=colour, marker=mark, zorder=3, label=said, **_POINT)
         lowest = min(lowest, *(each["low"] for each in found["bins"]))
     axes.plot([0, 100], [0, 100], ":", color=_INK, linewidth=1, alpha=0.6)
