@@ -136,11 +136,7 @@ REFUSED = {
         2,
         ["--rounds", "0 is not in the range"],
     ),
-    "texts too long": (
-        "{fp32} short --data long.csv --out out --long error",
-        1,
-        ["tokens"],
-    ),
+    "texts too long": ("{fp32} short --data long.csv --out out --long error", 2, ["more than 16 tokens"]),
 }
 
 
@@ -167,19 +163,14 @@ def test_what_cannot_be_compared_is_refused_and_leaves_nothing_behind(
     assert contents(rows) == before
 
 
-def test_a_full_disk_leaves_nothing_behind(
-    rows: Path, distilbert: Command, tiny_fp32: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_report_too_large_for_its_place_leaves_nothing(
+    rows: Path, distilbert: Command, tiny_fp32: Path, tiny_int8: Path
 ) -> None:
-    tiny_checkpoint(rows / "other", seed=1)
     before = contents(rows)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("distilbert.report.writing.write_timings", full)
-    outcome = distilbert("report", tiny_fp32, "other", "--data", "rows.csv", "--out", "out", *SHORT)
+    line = ("report", tiny_fp32, tiny_int8, "--data", "rows.csv", "--out", "new/out", *SHORT)
+    outcome = distilbert.process(*line, prefix=("sh", "-c", 'ulimit -f 40 && exec "$@"', "sh"))
     assert outcome.code == 1
-    assert "out cannot be written: No space left on device" in complaint(outcome.err)
+    assert "new/out cannot be written: File too large" in complaint(outcome.err)
     assert contents(rows) == before
 
 

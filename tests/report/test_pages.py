@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distilbert.report.markup import Heading, Paragraph, Picture, Table, markdown, page
@@ -79,6 +79,7 @@ def test_a_text_with_markup_in_it_stays_text(html: Reader, reported: Path) -> No
             assert " ".join(row["text"].replace("\u202e", " ").split()) in html.text
 
 
+@settings(max_examples=30)
 @given(st.text(max_size=60))
 def test_whatever_a_text_is_it_is_shown_as_it_is(text: str) -> None:
     shown = " ".join("".join(char if char.isprintable() else " " for char in text).split())
