@@ -30,7 +30,7 @@ def test_a_page_is_rendered_whole_in_a_phone_s_width(tmp_path: Path) -> None:
     blocks = [Heading("A page", 1), *(Paragraph("Some words. " * 50) for _ in range(20)), Heading("The end")]
     (tmp_path / "page.html").write_text(page(blocks, {}), encoding="utf-8")
     line = [sys.executable, str(SCRIPT), str(tmp_path / "page.html"), str(tmp_path / "page.png"), "400"]
-    subprocess.run(line, check=True, timeout=120)
+    subprocess.run(line, check=True, timeout=280)
     with Image.open(tmp_path / "page.png") as picture:
         assert picture.width == 400
         assert picture.height > 1000
