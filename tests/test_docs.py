@@ -162,7 +162,9 @@ class Reader:
         """What a program prints, in the one process that runs those of this page."""
         if self.python is None:
             ours = any(
-                "distilbert import" in block.content for block in self.blocks if block.language == "python"
+                re.search(r"from distilbert[\w.]* import", block.content)
+                for block in self.blocks
+                if block.language == "python"
             )
             line = [sys.executable, "-c", READ_AND_RUN, *([] if ours else ["distilbert"])]
             streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}

@@ -24,10 +24,12 @@ LINES = {
     "convert": ["convert", "pytorch_model.bin", "--out", "converted"],
     "finetune": ["finetune", "--model", "checkpoint", "--train", "reviews.csv", "--out", "tuned"],
     "info": ["info", "distilbert-sst2"],
+    "report": ["report", "checkpoint", "distilbert-sst2", "--data", "reviews.csv", "--out", "report"],
     "score": ["score", "--file", "reviews.csv"],
     "verify": ["verify", "distilbert-sst2"],
 }
-TRAINING = {"convert", "finetune"}  # need PyTorch, which the wheel does not bring
+# those that need libraries that the wheel does not bring
+EXTRAS = {"convert": "train", "finetune": "train", "report": "report"}
 
 
 def run(*line: object, cwd: Path, code: int = 0) -> str:
@@ -93,8 +95,8 @@ def test_every_command_works_away_from_the_sources(
     assert {"classify", "compile", "score", "verify"} <= set(commands) <= set(LINES)
     for name in commands:
         assert f"Usage: distilbert {name}" in run(installed, name, "--help", cwd=tmp_path)
-        said = run(installed, *LINES[name], cwd=tmp_path, code=int(name in TRAINING))
-        assert "pip install 'distilbert[train]'" in said if name in TRAINING else said.strip()
+        said = run(installed, *LINES[name], cwd=tmp_path, code=int(name in EXTRAS))
+        assert f"pip install 'distilbert[{EXTRAS[name]}]'" in said if name in EXTRAS else said.strip()
 
 
 def test_site_packages_without_pip_and_setuptools_is_under_290_megabytes(installed: Path) -> None:

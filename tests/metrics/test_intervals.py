@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distilbert.errors import OptionError
-from distilbert.metrics.classification import accuracy, f1
-from distilbert.metrics.intervals import Interval, bootstrap, paired_difference
+from distilbert.metrics.classification import accuracy, f1, pearson
+from distilbert.metrics.intervals import Interval, bootstrap, paired_difference, paired_ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,6 +85,35 @@ def test_the_paired_difference_has_the_interval_of_drawing_the_rows_themselves()
 
 def test_models_that_answer_alike_differ_by_nothing() -> None:
     assert paired_difference([1, 0, 1], [1, 0, 1]).interval == Interval(0.0, 0.0)
+
+
+def test_the_paired_ratio_is_that_of_the_figures_on_the_same_rows() -> None:
+    draw = np.random.default_rng(5)
+    gold = draw.integers(0, 2, 300)
+    a, b = (np.where(draw.random(300) < share, gold, 1 - gold) for share in (0.9, 0.8))
+    found = paired_ratio(accuracy, a, b, gold, resamples=200, seed=3)
+    assert found.value == pytest.approx((b == gold).mean() / (a == gold).mean())
+    rows = np.random.default_rng(3)
+    ratios = []
+    for _ in range(200):
+        drawn = rows.integers(0, 300, 300)
+        ratios.append((b == gold)[drawn].mean() / (a == gold)[drawn].mean())
+    assert found.interval.low == pytest.approx(np.quantile(ratios, 0.025))
+    assert found.interval.high == pytest.approx(np.quantile(ratios, 0.975))
+
+
+def test_a_model_keeps_all_of_itself() -> None:
+    gold = np.arange(60) % 2
+    said = np.where(np.arange(60) % 7 == 0, 1 - gold, gold)
+    found = paired_ratio(accuracy, said, said, gold)
+    assert (found.value, found.interval) == (1.0, Interval(1.0, 1.0))
+
+
+@pytest.mark.parametrize(("statistic", "a"), [(accuracy, [0, 0, 0, 0]), (pearson, [4, 3, 2, 1])])
+def test_of_nothing_or_less_no_share_can_be_kept(statistic: Any, a: list[int]) -> None:
+    gold = [1, 1, 1, 1] if statistic is accuracy else [1, 2, 3, 4]
+    found = paired_ratio(statistic, a, gold, gold, resamples=10)
+    assert np.isnan([found.value, found.interval.low, found.interval.high]).all()
 
 
 def test_ten_thousand_rows_take_little_time_and_memory() -> None:

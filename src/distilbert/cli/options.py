@@ -19,6 +19,9 @@ model = click.option(
 revision = click.option("--revision", metavar="NAME", help="Branch, tag or commit of a model on the hub.")
 column = click.option("--column", default="text", show_default=True, help="The column that holds the texts.")
 pair_column = click.option("--pair-column", help="The column that holds each text's second half, for pairs.")
+label_column = click.option(
+    "--label-column", default="label", show_default=True, help="The column with names or ids of labels."
+)
 long = click.option(
     "--long",
     type=click.Choice(["truncate", "error", "window"]),

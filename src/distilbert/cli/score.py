@@ -31,9 +31,7 @@ Examples:
 @click.option("--file", required=True, metavar="FILE", help="A labelled .csv, .tsv or .jsonl file, .gz too.")
 @options.column
 @options.pair_column
-@click.option(
-    "--label-column", default="label", show_default=True, help="The column with names or ids of labels."
-)
+@options.label_column
 @options.model
 @options.revision
 @click.option(
