@@ -47,10 +47,11 @@ class Data(Protocol):
 
 
 class Source(NamedTuple):
-    """A table that rows are from."""
+    """A table that rows are from, and where their texts stand in it."""
 
     path: str
     unit: str  # what its lines are called: "line", or "row" in parquet
+    columns: tuple[str, str | None]  # of the texts, and of their second halves
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +188,7 @@ def read_texts(
         raise DataError(f"{path}: column {column!r} is empty in every row.", "Name one with texts.")
     return (
         Texts(
-            sources=(Source(str(path), unit),),
+            sources=(Source(str(path), unit, (column, pair_column)),),
             source=np.zeros(len(lines), np.int64),
             lines=np.array(lines, np.int64),
             ids=np.concatenate(ids),
