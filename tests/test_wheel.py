@@ -22,12 +22,13 @@ LINES = {
     "classify": ["classify", "A warm and funny film.", "--json"],
     "compile": ["compile", "checkpoint", "--out", "bundle", "--precision", "fp32"],
     "convert": ["convert", "pytorch_model.bin", "--out", "converted"],
+    "distil": ["distil", "--teacher", "checkpoint", "--train", "reviews.csv", "--out", "student"],
     "finetune": ["finetune", "--model", "checkpoint", "--train", "reviews.csv", "--out", "tuned"],
     "info": ["info", "distilbert-sst2"],
     "score": ["score", "--file", "reviews.csv"],
     "verify": ["verify", "distilbert-sst2"],
 }
-TRAINING = {"convert", "finetune"}  # need PyTorch, which the wheel does not bring
+TRAINING = {"convert", "distil", "finetune"}  # need PyTorch, which the wheel does not bring
 
 
 def run(*line: object, cwd: Path, code: int = 0) -> str:

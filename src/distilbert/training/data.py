@@ -86,7 +86,7 @@ class Texts:
     def originals(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         """See `Data`: read again, since it is asked for once in a lifetime."""
         return [
-            {source.unit: row.line, **row.values}
+            {"table": source.path, source.unit: row.line, **row.values}
             for number, source in enumerate(self.sources)
             for row in rows_at(source.path, self.lines[rows[self.source[rows] == number]])
         ]
