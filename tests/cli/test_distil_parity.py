@@ -68,10 +68,10 @@ def test_a_student_comes_out_that_score_compile_and_transformers_read(
     text = "not a good film"
     (ours,) = pipeline("text-classification", "bundle", top_k=None)([text])
     model = AutoModelForSequenceClassification.from_pretrained("out").eval()
+    inputs = AutoTokenizer.from_pretrained("out")(text, return_tensors="pt")
+    assert inputs.keys() == {"input_ids", "attention_mask"}  # no token types, which were its teacher's
     with torch.no_grad():
-        theirs = (
-            model(**AutoTokenizer.from_pretrained("out")(text, return_tensors="pt")).logits[0].softmax(-1)
-        )
+        theirs = model(**inputs).logits[0].softmax(-1)
     for answer in ours:
         assert answer["score"] == pytest.approx(
             float(theirs[model.config.label2id[answer["label"]]]), abs=1e-4

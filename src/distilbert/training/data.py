@@ -238,12 +238,12 @@ def _filled(row: Row, column: str) -> str:
     return text
 
 
-def draw_rows(texts: Texts, count: int, seed: int = 0) -> NDArray[np.int64]:
+def draw_rows(texts: Texts, count: int, seed: int = 0, *, knob: str = "max_rows") -> NDArray[np.int64]:
     """`count` rows drawn at random, in the table's order. Raises `OptionError` if there are not so many."""
     if count > len(texts):
         raise OptionError(
             f"{texts.sources[0].path} has {len(texts):,} rows, and {count:,} were asked for.",
-            "Ask for fewer (max_rows).",
+            f"Ask for fewer ({knob}).",
         )
     return np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
 

@@ -12,6 +12,7 @@ from distilbert.errors import OptionError
 from distilbert.files.hub import resolve
 from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
+from distilbert.text.tokenizer_files import DISTILBERT_INPUTS
 from distilbert.training.data import Padding, draw_rows
 from distilbert.training.distillation import Distillation, Learner
 from distilbert.training.evaluation import BATCH
@@ -83,6 +84,7 @@ def _prepare(
     checkpoint = read_weights(resolve(recipe.student)) if recipe.student else _checkpoint_of(teacher)
     check_length(recipe.max_length, checkpoint.config)
     tokenizer = DistilBertTokenizer.from_folder(resolve(recipe.student or recipe.teacher or ""))
+    tokenizer.model_input_names = [*DISTILBERT_INPUTS]  # a BERT's would give its student token types
     train, dev = read_tables(recipe, tokenizer, lessons.reader)
     more = [lessons.unlabelled(path, tokenizer) for path in recipe.unlabelled]
     padding = Padding(checkpoint.config.pad_token_id or 0)
@@ -99,9 +101,9 @@ def _prepare(
         every_layer="hidden" in recipe.weights,
         seed=recipe.seed,
     )
+    evaluate = lessons.judge(dev, padding) if dev else None
     data = lessons.examples([train, *more], layers, padding)
     objective = Distillation(recipe.weights, lessons.problem_type, recipe.temperature)
-    evaluate = lessons.judge(dev, padding) if dev else None
     return Work(student, tokenizer, learner, data, objective, evaluate, len(dev.texts) if dev else 0)
 
 

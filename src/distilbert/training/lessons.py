@@ -97,21 +97,21 @@ class Lessons:
         texts, _ = read_texts(path, tokenizer, column, recipe.pair_column, recipe.max_length, skip_empty=True)
         table = Table(texts, [Said(None, None)] * len(texts))
         most = recipe.max_unlabelled
-        return table if most is None else table.take(draw_rows(texts, most))
+        return table if most is None else table.take(draw_rows(texts, most, knob="max_unlabelled"))
 
     def examples(self, tables: Sequence[Table], layers: Sequence[int], padding: Padding) -> Examples:
         """Rows to learn from: their targets are what the recipe's parts of the loss ask for."""
         parts, columns = self.recipe.weights, {}
+        if "label" in parts:  # before the teacher is asked, which may take hours: a label may be wrong
+            columns["labels"] = np.concatenate([self._targets(table) for table in tables])
+            columns["labelled"] = np.repeat(
+                [*map(_has_labels, tables)], [len(table.texts) for table in tables]
+            )
         if parts.keys() - {"label"}:
             answers = [self._answers(table, layers) for table in tables]
             columns["teacher"] = np.concatenate([found.logits for found in answers])
             if layers:
                 columns["states"] = np.concatenate([found.states for found in answers])
-        if "label" in parts:
-            columns["labels"] = np.concatenate([self._targets(table) for table in tables])
-            columns["labelled"] = np.concatenate(
-                [[said.label is not None for said in table.labels] for table in tables]
-            )
         return Examples(joined([table.texts for table in tables]), columns, padding)
 
     def labelled(self, table: Table, padding: Padding) -> Examples:
