@@ -103,7 +103,9 @@ def test_a_student_that_only_its_teacher_judges_is_said_to_agree(start: Path, di
     ]
     outcome = distilbert(*line)
     assert re.fullmatch(r"out: step 2 of 2: loss \d+\.\d{4}, agreement \d\.\d{4}\n", outcome.out), outcome.err
-    assert re.search(r"agreement \d\.\d{4}, on 8 rows", (start / "out/README.md").read_text())
+    assert re.search(
+        r"agreement \d\.\d{4} with the teacher, on 8 rows", (start / "out/README.md").read_text()
+    )
 
 
 def test_a_terminal_shows_where_it_is(start: Path, distilbert: Command) -> None:
