@@ -92,8 +92,9 @@ def cosine_loss(student: Tensor, teacher: Tensor, where: Tensor | None = None) -
     """
     a, b = _chosen(student, where), _chosen(teacher, where)
     directed = (vector_norm(a, dim=-1) > SHORTEST) & (vector_norm(b, dim=-1) > SHORTEST)
-    distances: Tensor = F.normalize(a[directed], dim=-1) - F.normalize(b[directed], dim=-1)
-    return distances.square().sum() / 2 + directed.logical_not().sum()
+    distances = F.normalize(a[directed], dim=-1) - F.normalize(b[directed], dim=-1)
+    loss: Tensor = distances.square().sum() / 2 + directed.logical_not().sum()
+    return loss
 
 
 def squared_loss(student: Tensor, teacher: Tensor, where: Tensor | None = None) -> Tensor:
