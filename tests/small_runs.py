@@ -47,30 +47,47 @@ def knobs(folder: Path, rows: int = 80, **changes: Any) -> dict[str, Any]:
     return {**SMALL, **files, **changes}
 
 
+def lessons(folder: Path, rows: int = 80, **changes: Any) -> dict[str, Any]:
+    """As `knobs`, for a student of half the layers of a BERT in `folder`."""
+    teacher = folder / "teacher"
+    if not teacher.exists():
+        tiny_checkpoint(teacher, model_type="bert", n_layers=4)
+        rows_file(folder / "train.tsv", rows)
+        rows_file(folder / "dev.tsv", 20, seed=1)
+    files = {"teacher": str(teacher), "train": str(folder / "train.tsv"), "dev": str(folder / "dev.tsv")}
+    return {**SMALL, **files, **changes}
+
+
 def log_of(folder: Path) -> list[dict[str, Any]]:
     """The lines of a run's log."""
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-# Runs with `sys.argv`: recipe as JSON, out, and for each start but the last when it is to be killed: from which step
-# on (the start before may have gone past it and saved), and how many milliseconds later. Each start is a fork, so that
-# Python and PyTorch start once.
-_KILLED = """
+# What both scripts below begin with; `sys.argv`: the command, its recipe as JSON, and out.
+_COMMAND = """
 import json, os, signal, sys, threading, warnings
+from importlib import import_module
 from pathlib import Path
 import torch
-from distilbert.training.finetune import finetune
-from distilbert.training.recipe import FinetuneRecipe
+from distilbert.training import recipe as recipes
 
+command, out = sys.argv[1], Path(sys.argv[3])
+recipe = getattr(recipes, f"{command.capitalize()}Recipe")(**json.loads(sys.argv[2]))
+"""
+
+# And in `sys.argv` for each start but the last when it is to be killed: from which step
+# on (the start before may have gone past it and saved; 0: when the teacher has answered), and how many milliseconds
+# later. Each start is a fork, so that Python and PyTorch start once.
+_KILLED = """
+run = getattr(import_module(f"distilbert.training.{command}"), command)
 warnings.simplefilter("ignore")
-recipe, out, kills = FinetuneRecipe(**json.loads(sys.argv[1])), Path(sys.argv[2]), json.loads(sys.argv[3])
-for start, kill in enumerate([*kills, None]):
+for start, kill in enumerate([*json.loads(sys.argv[4]), None]):
     child = os.fork()
     if not child:
         def tell(event):
-            if kill and event.step >= kill[0]:
+            if kill and getattr(event, "step", 0) >= kill[0]:
                 threading.Timer(kill[1] / 1000, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        finetune(recipe, out, resume=start > 0, tell=tell)
+        run(recipe, out, resume=start > 0, tell=tell)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     print(os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status))
@@ -78,32 +95,30 @@ for start, kill in enumerate([*kills, None]):
 
 # Two processes, as `accelerate launch --multi_gpu --num_processes 2` starts them (docs/lab.md: not with --cpu).
 _TOGETHER = """
-import json, os, sys, warnings
-from pathlib import Path
-import torch
 children = []
 for rank in range(2):
     child = os.fork()
     if not child:
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-        from distilbert.training.finetune import finetune
-        from distilbert.training.recipe import FinetuneRecipe
+        run = getattr(import_module(f"distilbert.training.{command}"), command)
         warnings.simplefilter("ignore")
-        finetune(FinetuneRecipe(**json.loads(sys.argv[1])), Path(sys.argv[2]))
+        run(recipe, out)
         os._exit(0)
     children.append(child)
 sys.exit(max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children))
 """
 
 
-def run_killed(recipe: dict[str, Any], out: Path, kills: list[tuple[int, float]]) -> list[int]:
+def run_killed(
+    recipe: dict[str, Any], out: Path, kills: list[tuple[int, float]], command: str = "finetune"
+) -> list[int]:
     """Run to the end, killed on the way as `kills` says; the signals that ended each start (0 for the last)."""
-    ended = _python(_KILLED, json.dumps(recipe), str(out), json.dumps(kills))
+    ended = _python(_COMMAND + _KILLED, command, json.dumps(recipe), str(out), json.dumps(kills))
     assert ended.returncode == 0, ended.stderr
     return [int(line) for line in ended.stdout.split()]
 
 
-def run_together(recipe: dict[str, Any], out: Path) -> None:
+def run_together(recipe: dict[str, Any], out: Path, command: str = "finetune") -> None:
     """Run in two processes on this processor."""
     network = {
         "WORLD_SIZE": "2",
@@ -111,7 +126,9 @@ def run_together(recipe: dict[str, Any], out: Path) -> None:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
     }
-    ended = _python(_TOGETHER, json.dumps(recipe), str(out), ACCELERATE_USE_CPU="true", **network)
+    ended = _python(
+        _COMMAND + _TOGETHER, command, json.dumps(recipe), str(out), ACCELERATE_USE_CPU="true", **network
+    )
     assert ended.returncode == 0, ended.stderr
 
 

@@ -22,6 +22,7 @@ LINES = {
     "classify": ["classify", "A warm and funny film.", "--json"],
     "compile": ["compile", "checkpoint", "--out", "bundle", "--precision", "fp32"],
     "convert": ["convert", "pytorch_model.bin", "--out", "converted"],
+    "distil": ["distil", "--teacher", "checkpoint", "--train", "reviews.csv", "--out", "student"],
     "finetune": ["finetune", "--model", "checkpoint", "--train", "reviews.csv", "--out", "tuned"],
     "info": ["info", "distilbert-sst2"],
     "report": ["report", "checkpoint", "distilbert-sst2", "--data", "reviews.csv", "--out", "report"],
@@ -29,7 +30,7 @@ LINES = {
     "verify": ["verify", "distilbert-sst2"],
 }
 # those that need libraries that the wheel does not bring
-EXTRAS = {"convert": "train", "finetune": "train", "report": "report"}
+EXTRAS = {"convert": "train", "distil": "train", "finetune": "train", "report": "report"}
 
 
 def run(*line: object, cwd: Path, code: int = 0) -> str:

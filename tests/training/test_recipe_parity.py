@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distilbert.errors import DataError, OptionError
-from distilbert.training.recipe import FinetuneRecipe, read_recipe, write_toml
+from distilbert.training.recipe import DistilRecipe, FinetuneRecipe, read_recipe, write_toml
 
 pytestmark = pytest.mark.parity
 
@@ -47,6 +47,46 @@ def test_a_mistake_is_named(values: dict[str, object], says: str) -> None:
     assert says in refused.value.fault
 
 
+TAUGHT = {"teacher": "t", "train": "t.tsv"}
+UNTAUGHT = {"labels": ["a", "b"], "student": "s", "train": "t.tsv"}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (TAUGHT | {"layers": [0], "n_layers": 1}, "layers and n_layers both say which layers to start from"),
+        (TAUGHT | {"soft_weight": 0.0, "cosine_weight": 0.0}, "all weights are 0: there is nothing to learn"),
+        (TAUGHT | {"soft_weight": -1.0}, "soft_weight should be greater than or equal to 0, not -1.0"),
+        (TAUGHT | {"temperature": 0.0}, "temperature should be greater than 0, not 0.0"),
+        (TAUGHT | {"student": "s", "hidden_dim": 9}, "hidden_dim keeps neurons that matter to the teacher"),
+        ({"train": "t.tsv", "student": "s"}, "without a teacher, labels must name the columns"),
+        ({"train": "t.tsv", "labels": ["a", "b"]}, "without a teacher, student must name a checkpoint"),
+        (UNTAUGHT | {"unlabelled": ["u"]}, "without a teacher, nobody labels the unlabelled rows"),
+        (UNTAUGHT | {"cosine_weight": 1.0}, "without a teacher, there are no states for cosine_weight"),
+        (UNTAUGHT | {"problem_type": "regression"}, "a regression is what distilbert finetune is for"),
+    ],
+)
+def test_a_mistake_about_a_student_is_named(values: dict[str, object], says: str) -> None:
+    with pytest.raises(OptionError) as refused:
+        read_recipe(DistilRecipe, None, values)
+    assert says in refused.value.fault
+    assert "distilbert distil --help" in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("values", "weights"),
+    [
+        (TAUGHT, {"soft": 1.0, "cosine": 1.0}),
+        (TAUGHT | {"cosine_weight": 0.0, "hidden_weight": 2.0}, {"soft": 1.0, "hidden": 2.0}),
+        (UNTAUGHT, {"soft": 1.0}),
+    ],
+)
+def test_a_weight_of_zero_is_no_part_of_the_loss(
+    values: dict[str, object], weights: dict[str, float]
+) -> None:
+    assert read_recipe(DistilRecipe, None, values).weights == weights
+
+
 def test_flags_go_before_the_file(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('model = "m"\ntrain = "t.tsv"\nepochs = 2\nseed = 5\n')
@@ -78,13 +118,12 @@ def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_shipped_recipe_comments_every_knob_it_sets(path: Path) -> None:
-    recipe = read_recipe(FinetuneRecipe, path, {})
+    kind = FinetuneRecipe if "model =" in path.read_text() else DistilRecipe
+    recipe = read_recipe(kind, path, {})
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert all("#" in line for line in lines if "=" in line)
     assert {line.split("=")[0].strip() for line in lines if "=" in line} == set(
         tomllib.loads(path.read_text())
     )
-    assert set(FinetuneRecipe.model_fields) <= set(
-        path.read_text().replace("# ", "").replace("=", " ").split()
-    )
+    assert set(kind.model_fields) <= set(path.read_text().replace("# ", "").replace("=", " ").split())
     assert recipe.train

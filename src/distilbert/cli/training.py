@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,6 @@ from distilbert.errors import DistilBertError, NotInstalledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from distilbert.training.events import Answered, Evaluated, Event, Step
 
@@ -96,17 +96,13 @@ class _Mean:
         self.steps += 1
         self.tokens += step.tokens
         self.seconds += step.seconds
-        for name, value in shown_parts(step).items():
+        parts = step.parts if len(step.parts) > 1 else {}
+        for name, value in {"loss": step.loss, **parts}.items():
             self.parts[name] = self.parts.get(name, 0.0) + value
 
     def __str__(self) -> str:
         means = ", ".join(f"{name} {value / self.steps:.4f}" for name, value in self.parts.items())
         return f"{means}, {self.tokens / self.seconds:,.0f} tokens/s"
-
-
-def shown_parts(step: Step) -> Mapping[str, float]:
-    """The loss, and its parts where it has several."""
-    return {"loss": step.loss, **(step.parts if len(step.parts) > 1 else {})}
 
 
 class _Lines:
@@ -166,21 +162,21 @@ def _live() -> Iterator[Callable[[Event], None]]:
 
         def tell(event: Event) -> None:
             if isinstance(event, Answered):
-                display.update(bar, shown=_answered(event))
+                shown = f"the teacher answers {Path(event.source).name}"
+                display.update(bar, total=event.of, completed=event.rows, shown=shown)
                 return
             if isinstance(event, Evaluated):
                 display.print(_evaluation(event))
                 return
-            now = {**shown_parts(event), "tokens": event.tokens, "seconds": event.seconds}
+            now = {"loss": event.loss, "tokens": event.tokens, "seconds": event.seconds}
             for name, value in now.items():
                 smooth[name] = _SMOOTHING * smooth.get(name, value) + (1 - _SMOOTHING) * value
-            parts = ", ".join(f"{name} {smooth[name]:.4f}" for name in shown_parts(event))
             display.update(
                 bar,
                 total=event.steps,
                 completed=event.step,
                 epoch=event.epoch,
-                shown=f"{parts}, {smooth['tokens'] / smooth['seconds']:,.0f} tokens/s",
+                shown=f"loss {smooth['loss']:.4f}, {smooth['tokens'] / smooth['seconds']:,.0f} tokens/s",
                 left=f"{_time((event.steps - event.step) * smooth['seconds'])} left",
             )
 

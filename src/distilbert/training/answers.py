@@ -10,21 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
+from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from distilbert.errors import StorageError
-from distilbert.files.atomic import atomic_file, atomic_folder, named_errors
-from distilbert.files.cache import cache_folder, sha256
+from distilbert.files.atomic import atomic_file, atomic_folder, named_errors, try_lock
+from distilbert.files.cache import cache_folder, known_sha256, sha256
 from distilbert.training.data import rows_at, text_of
 from distilbert.training.events import Answered
 from distilbert.training.teachers import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+
+    from accelerate import Accelerator
 
     from distilbert.training.data import Texts
     from distilbert.training.evaluation import Runner
@@ -37,7 +42,6 @@ _ADVICE = "Free space, or set DISTILBERT_CACHE to another place; what was answer
 
 def answers_to(
     texts: Texts,
-    columns: tuple[str, str | None],
     teacher: Teacher,
     layers: Sequence[int],
     made_from: Mapping[str, Any],
@@ -46,46 +50,73 @@ def answers_to(
     anew: bool,
     tell: Callable[[Event], None],
 ) -> Answers:
-    """The answers to rows of one table, whose texts, and their second halves, stand in `columns`.
+    """The answers to rows of one table.
 
     From the cache if they are there, else from the teacher; `anew` asks in any case. `made_from` is all that the
-    answers depend on beside the rows, the columns and the layers. Raises `StorageError` for an entry that was changed
+    answers depend on beside the table, its rows and the layers. Raises `StorageError` for an entry that was changed
     since, and where the disk refuses.
     """
     (source,) = texts.sources
+    path = Path(source.path)
     key = {
         **made_from,
-        "columns": columns,
-        "layers": list(layers),
+        "table": [*path.suffixes, known_sha256(path)],
+        "columns": source.columns,
         "rows": hashlib.sha256(texts.lines.tobytes()).hexdigest(),
+        "layers": [*layers],
     }
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-    folder = cache_folder() / "teachers" / name
+    folder = cache_folder() / "teachers" / _name(key)
+    pieces = folder.with_name(f"{folder.name}.partial")
     here = runner.accelerator
     if anew and here.is_main_process:
         shutil.rmtree(folder, ignore_errors=True)
-    here.wait_for_everyone()
-    if not folder.exists():
-        pieces = folder.with_name(f"{name}.partial")
-        with named_errors(pieces, _ADVICE):
-            asked = _asked(texts, source.path, columns)
-            for number, rows in enumerate(_cut(asked)):
+        shutil.rmtree(pieces, ignore_errors=True)
+    with _disk_faults(folder), _alone(folder, here):
+        if not folder.exists():
+            for number, rows in enumerate(_asked(texts)):
                 if number % here.num_processes == here.process_index:
                     _answer_piece(pieces / f"{number:06}.npz", rows, teacher, layers, runner)
                 tell(Answered(source.path, min((number + 1) * PIECE, len(texts)), len(texts)))
             here.wait_for_everyone()
             if here.is_main_process:
                 _assemble(folder, pieces, key)
-        here.wait_for_everyone()
+            here.wait_for_everyone()
     return _opened(folder)
 
 
-def _asked(texts: Texts, path: str, columns: tuple[str, str | None]) -> Iterator[Text]:
-    return (text_of(row, *columns) for row in rows_at(path, texts.lines))
+def _name(key: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _cut(texts: Iterator[Text]) -> Iterator[list[Text]]:
-    while piece := list(islice(texts, PIECE)):
+@contextmanager
+def _disk_faults(folder: Path) -> Iterator[None]:
+    try:
+        with named_errors(folder):
+            yield
+    except StorageError as error:
+        raise StorageError(error.fault, _ADVICE) from error
+
+
+@contextmanager
+def _alone(folder: Path, here: Accelerator) -> Iterator[None]:
+    """Of several runs that lack an entry, as seeds started at once, the first asks and the others wait for it."""
+    if not here.is_main_process or folder.exists():
+        here.wait_for_everyone()
+        yield
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+        while not try_lock(file):
+            time.sleep(0.5)
+        here.wait_for_everyone()
+        yield
+
+
+def _asked(texts: Texts) -> Iterator[list[Text]]:
+    """The rows as they stand in their table, in pieces."""
+    (source,) = texts.sources
+    rows = (text_of(row, *source.columns) for row in rows_at(source.path, texts.lines))
+    while piece := list(islice(rows, PIECE)):
         yield piece
 
 
@@ -102,9 +133,12 @@ def _answer_piece(
 
 
 def _assemble(folder: Path, pieces: Path, key: Mapping[str, Any]) -> None:
-    opened = [np.load(path) for path in sorted(pieces.glob("*.npz"))]
+    try:
+        opened = [dict(np.load(path)) for path in sorted(pieces.glob("*.npz"))]
+    except (BadZipFile, ValueError, EOFError) as error:
+        raise _changed(pieces) from error
     with atomic_folder(folder) as new:
-        for name in opened[0].files:
+        for name in opened[0]:
             np.save(new / f"{name}.npy", np.concatenate([piece[name] for piece in opened]))
         hashes = {path.name: sha256(path) for path in sorted(new.glob("*.npy"))}
         (new / "answers.json").write_text(json.dumps({"made_from": key, "sha256": hashes}, indent=1) + "\n")
@@ -112,16 +146,23 @@ def _assemble(folder: Path, pieces: Path, key: Mapping[str, Any]) -> None:
 
 
 def _opened(folder: Path) -> Answers:
-    """The arrays, mapped into memory, after a look at each one's hash."""
+    """The arrays, after a look at each one's hash; that of what they are made from is the folder's name."""
     try:
-        hashes = json.loads((folder / "answers.json").read_bytes())["sha256"]
-        damaged = [name for name, digest in hashes.items() if sha256(folder / name) != digest]
-        arrays = {} if damaged else {name: np.load(folder / name, mmap_mode="r") for name in hashes}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        damaged = ["answers.json"]
-    if damaged:
-        raise StorageError(
-            f"{folder / damaged[0]}: the teacher's answers were changed since they were written (SHA-256).",
-            "Ask the teacher again: --ask-again.",
-        )
+        said = json.loads((folder / "answers.json").read_bytes())
+        is_whole = _name(said["made_from"]) == folder.name and "logits.npy" in said["sha256"]
+    except (OSError, ValueError, LookupError, TypeError):
+        is_whole = False
+    if not is_whole:
+        raise _changed(folder / "answers.json")
+    for name, digest in said["sha256"].items():
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            raise _changed(folder / name)
+    arrays = {name: np.load(folder / name) for name in said["sha256"]}
     return Answers(arrays["logits.npy"], arrays.get("states.npy"))
+
+
+def _changed(path: Path) -> StorageError:
+    return StorageError(
+        f"{path}: the teacher's answers were changed since they were written (SHA-256).",
+        "Ask the teacher again: --ask-again.",
+    )

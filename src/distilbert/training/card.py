@@ -17,8 +17,9 @@ def training_card(name: str, config: DistilBertConfig, result: Mapping[str, Any]
     family = {"distilbert": "DistilBert", "bert": "Bert"}[config.model_type]
     labels = f"\n- labels: {', '.join(config.labels)}" if result["task"] == "text-classification" else ""
     figures = ", ".join(f"{key} {value:.4f}" for key, value in result["held_back"].items())
+    by = " with the teacher" if "agreement" in figures else ""
     judged = (
-        f"{figures}, on {result['held_back_rows']:,} rows held back from training, which also chose the step: "
+        f"{figures}{by}, on {result['held_back_rows']:,} rows held back from training, which also chose the step: "
         "expect a little less on others."
         if figures
         else "Not measured: no rows were held back."

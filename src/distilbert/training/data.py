@@ -47,10 +47,11 @@ class Data(Protocol):
 
 
 class Source(NamedTuple):
-    """A table that rows are from."""
+    """A table that rows are from, and where their texts stand in it."""
 
     path: str
     unit: str  # what its lines are called: "line", or "row" in parquet
+    columns: tuple[str, str | None]  # of the texts, and of their second halves
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class Texts:
     def originals(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         """See `Data`: read again, since it is asked for once in a lifetime."""
         return [
-            {source.unit: row.line, **row.values}
+            {"table": source.path, source.unit: row.line, **row.values}
             for number, source in enumerate(self.sources)
             for row in rows_at(source.path, self.lines[rows[self.source[rows] == number]])
         ]
@@ -187,7 +188,7 @@ def read_texts(
         raise DataError(f"{path}: column {column!r} is empty in every row.", "Name one with texts.")
     return (
         Texts(
-            sources=(Source(str(path), unit),),
+            sources=(Source(str(path), unit, (column, pair_column)),),
             source=np.zeros(len(lines), np.int64),
             lines=np.array(lines, np.int64),
             ids=np.concatenate(ids),
@@ -237,12 +238,12 @@ def _filled(row: Row, column: str) -> str:
     return text
 
 
-def draw_rows(texts: Texts, count: int, seed: int = 0) -> NDArray[np.int64]:
+def draw_rows(texts: Texts, count: int, seed: int = 0, *, knob: str = "max_rows") -> NDArray[np.int64]:
     """`count` rows drawn at random, in the table's order. Raises `OptionError` if there are not so many."""
     if count > len(texts):
         raise OptionError(
             f"{texts.sources[0].path} has {len(texts):,} rows, and {count:,} were asked for.",
-            "Ask for fewer (max_rows).",
+            f"Ask for fewer ({knob}).",
         )
     return np.sort(np.random.default_rng(seed).permutation(len(texts))[:count])
 

@@ -12,9 +12,10 @@ from distilbert.errors import OptionError
 from distilbert.files.hub import resolve
 from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
+from distilbert.text.tokenizer_files import DISTILBERT_INPUTS
 from distilbert.training.data import Padding, draw_rows
 from distilbert.training.distillation import Distillation, Learner
-from distilbert.training.evaluation import BATCH, evaluate_labels
+from distilbert.training.evaluation import BATCH
 from distilbert.training.finetune import check_length
 from distilbert.training.lessons import Lessons
 from distilbert.training.objectives import Labels
@@ -80,23 +81,18 @@ def _prepare(
     """
     teacher = open_teacher(recipe.teacher, recipe.max_length) if recipe.teacher else None
     lessons = Lessons(recipe, teacher, runner, precision, tell, ask_again)
-    folder = resolve(recipe.student or recipe.teacher or "")
-    checkpoint = read_weights(folder) if recipe.student else _checkpoint_of(teacher)
+    checkpoint = read_weights(resolve(recipe.student)) if recipe.student else _checkpoint_of(teacher)
     check_length(recipe.max_length, checkpoint.config)
-    tokenizer = DistilBertTokenizer.from_folder(folder)
+    tokenizer = DistilBertTokenizer.from_folder(resolve(recipe.student or recipe.teacher or ""))
+    tokenizer.model_input_names = [*DISTILBERT_INPUTS]  # a BERT's would give its student token types
     train, dev = read_tables(recipe, tokenizer, lessons.reader)
     more = [lessons.unlabelled(path, tokenizer) for path in recipe.unlabelled]
     padding = Padding(checkpoint.config.pad_token_id or 0)
-    kind, evaluate, held_back = lessons.problem_type, None, 0
-    if dev:
-        judging = lessons.labelled(dev, padding)
-        evaluate = partial(evaluate_labels, runner=runner, examples=judging, problem_type=kind)
-        held_back = len(dev.texts)
     if recipe.hidden_dim is not None:
         rows = train.take(draw_rows(train.texts, min(IMPORTANCE_ROWS, len(train.texts))))
         checkpoint = _narrowed(checkpoint, recipe.hidden_dim, lessons.labelled(rows, padding), lessons)
     checkpoint = _student_of(checkpoint, recipe)
-    student = classifier(checkpoint, recipe, lessons.labels, kind)
+    student = classifier(checkpoint, recipe, lessons.labels, lessons.problem_type)
     layers = _taught_layers(recipe, teacher, checkpoint.config.n_layers) if teacher else []
     learner = Learner(
         student,
@@ -105,9 +101,10 @@ def _prepare(
         every_layer="hidden" in recipe.weights,
         seed=recipe.seed,
     )
+    evaluate = lessons.judge(dev, padding) if dev else None
     data = lessons.examples([train, *more], layers, padding)
-    objective = Distillation(recipe.weights, kind, recipe.temperature)
-    return Work(student, tokenizer, learner, data, objective, evaluate, held_back)
+    objective = Distillation(recipe.weights, lessons.problem_type, recipe.temperature)
+    return Work(student, tokenizer, learner, data, objective, evaluate, len(dev.texts) if dev else 0)
 
 
 def _checkpoint_of(teacher: Teacher | None) -> Checkpoint:
@@ -118,7 +115,7 @@ def _checkpoint_of(teacher: Teacher | None) -> Checkpoint:
             f"The teacher {teacher.name} is neither BERT nor DistilBERT, so a student cannot start from its layers.",
             "Name a checkpoint to start from (student).",
         )
-    return teacher.checkpoint
+    return teacher.checkpoint()
 
 
 def _narrowed(checkpoint: Checkpoint, hidden_dim: int, rows: Examples, lessons: Lessons) -> Checkpoint:
@@ -126,7 +123,8 @@ def _narrowed(checkpoint: Checkpoint, hidden_dim: int, rows: Examples, lessons: 
     assert lessons.teacher is not None  # a recipe with hidden_dim has one
     cut = range(0, len(rows.lengths), BATCH)
     batches = (rows.batch(np.arange(start, min(start + BATCH, len(rows.lengths)))) for start in cut)
-    importance = measured_importance(lessons.teacher.model, batches, Labels(lessons.problem_type))
+    model = lessons.teacher.model().to(lessons.runner.accelerator.device)
+    importance = measured_importance(model, batches, Labels(lessons.problem_type))
     return narrow(checkpoint, hidden_dim, importance)
 
 

@@ -110,6 +110,16 @@ def evaluate_labels(
     return Evaluation(figures | {"accuracy": accuracy(logits.argmax(axis=1), labels)}, "accuracy")
 
 
+def evaluate_agreement(
+    model: nn.Module, runner: Runner, examples: Examples, problem_type: ProblemType
+) -> Evaluation:
+    """As `evaluate_labels` where the labels are a teacher's, which may be wrong: the figures' names say so."""
+    found = evaluate_labels(model, runner, examples, problem_type)
+    names = {"loss": "loss", "accuracy": "agreement"}
+    names |= {name: f"agreement_{name}" for name in found.figures.keys() - names.keys()}
+    return Evaluation({names[name]: value for name, value in found.figures.items()}, names[found.chooses])
+
+
 def evaluate_losses(model: nn.Module, runner: Runner, data: Data, objective: Objective) -> Evaluation:
     """Score by the objective itself, where there is no other figure."""
     parts = runner.mean_losses(model, objective, data)

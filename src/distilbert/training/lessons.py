@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from distilbert.files.hub import resolve
 from distilbert.files.tables import read_rows
 from distilbert.training.answers import answers_to
 from distilbert.training.data import Examples, draw_rows, joined, read_texts
+from distilbert.training.evaluation import evaluate_agreement, evaluate_labels
 from distilbert.training.labels import label_reader, probability_reader, targets
 from distilbert.training.run import content
 from distilbert.training.tables import Table
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+    from torch import nn
 
     from distilbert.files.tables import Row
     from distilbert.text.tokenizer import DistilBertTokenizer
     from distilbert.training.data import Padding
-    from distilbert.training.evaluation import Runner
+    from distilbert.training.evaluation import Evaluation, Runner
     from distilbert.training.events import Event
     from distilbert.training.hardware import Precision
     from distilbert.training.recipe import DistilRecipe, ProblemType
@@ -59,7 +61,7 @@ class Lessons:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The names of the logits. Raises `OptionError` where the recipe names more or fewer than the teacher has."""
+        """The names of the logits. Raises `OptionError` where the recipe's suit neither teacher nor problem."""
         named = tuple(self.recipe.labels or ())
         if self.teacher is None:
             return named
@@ -69,14 +71,23 @@ class Lessons:
                 f"{', '.join(self.teacher.labels[:12])}.",
                 "Name each of its labels in its order, or leave labels out.",
             )
+        if self.problem_type == "regression" and len(self.teacher.labels) != 1:
+            raise OptionError(
+                f"A regression has one number; the teacher {self.teacher.name} has {len(self.teacher.labels)} labels.",
+                "Say another problem_type.",
+            )
         return named or self.teacher.labels
 
     def reader(self, path: str) -> Callable[[Row], Said]:
-        """What reads the rows of `train` or `dev`; a label is needed only where it counts."""
-        recipe, label = self.recipe, None
-        if recipe.label_column in next(read_rows(path)).values or "label" in recipe.weights:
+        """What reads the rows of `train` or `dev`: their labels and probabilities where these count."""
+        recipe, label, shares = self.recipe, None, None
+        is_train = path == recipe.train
+        is_judged = not is_train or recipe.hold_back or recipe.hidden_dim is not None
+        has_labels = recipe.label_column in next(read_rows(path)).values
+        if (is_judged and has_labels) or (is_train and "label" in recipe.weights):
             label = label_reader(self.problem_type, recipe.label_column)
-        shares = probability_reader(self.labels, self.problem_type) if self.teacher is None else None
+        if self.teacher is None and (is_train or label is None):
+            shares = probability_reader(self.labels, self.problem_type)
         return lambda row: Said(label(row) if label else None, shares(row) if shares else None)
 
     def unlabelled(self, path: str, tokenizer: DistilBertTokenizer) -> Table:
@@ -86,32 +97,40 @@ class Lessons:
         texts, _ = read_texts(path, tokenizer, column, recipe.pair_column, recipe.max_length, skip_empty=True)
         table = Table(texts, [Said(None, None)] * len(texts))
         most = recipe.max_unlabelled
-        return table if most is None else table.take(draw_rows(texts, most))
+        return table if most is None else table.take(draw_rows(texts, most, knob="max_unlabelled"))
 
     def examples(self, tables: Sequence[Table], layers: Sequence[int], padding: Padding) -> Examples:
         """Rows to learn from: their targets are what the recipe's parts of the loss ask for."""
         parts, columns = self.recipe.weights, {}
+        if "label" in parts:  # before the teacher is asked, which may take hours: a label may be wrong
+            columns["labels"] = np.concatenate([self._targets(table) for table in tables])
+            columns["labelled"] = np.repeat(
+                [*map(_has_labels, tables)], [len(table.texts) for table in tables]
+            )
         if parts.keys() - {"label"}:
             answers = [self._answers(table, layers) for table in tables]
             columns["teacher"] = np.concatenate([found.logits for found in answers])
             if layers:
                 columns["states"] = np.concatenate([found.states for found in answers])
-        if "label" in parts:
-            columns["labels"] = np.concatenate([self._targets(table) for table in tables])
-            columns["labelled"] = np.concatenate(
-                [[said.label is not None for said in table.labels] for table in tables]
-            )
         return Examples(joined([table.texts for table in tables]), columns, padding)
 
     def labelled(self, table: Table, padding: Padding) -> Examples:
-        """Rows to judge by: with the table's labels, or, where it has none, those that the teacher gives."""
-        has_labels = table.labels[0].label is not None
-        labels = self._targets(table) if has_labels else self._chosen(self._answers(table, ()).logits)
+        """Rows with the table's labels, or, where it has none, those that the teacher gives."""
+        labels = self._targets(table) if _has_labels(table) else self._chosen(self._answers(table, ()).logits)
         return Examples(table.texts, {"labels": labels}, padding)
+
+    def judge(self, table: Table, padding: Padding) -> Callable[[nn.Module], Evaluation]:
+        """What scores a model on rows, by such labels."""
+        return partial(
+            evaluate_labels if _has_labels(table) else evaluate_agreement,
+            runner=self.runner,
+            examples=self.labelled(table, padding),
+            problem_type=self.problem_type,
+        )
 
     def _targets(self, table: Table) -> NDArray[Any]:
         """The labels of rows; any number where there is none."""
-        if table.labels[0].label is None:
+        if not _has_labels(table):
             shape = () if self.problem_type != "multi_label_classification" else (len(self.labels),)
             kind = np.int64 if self.problem_type == "single_label_classification" else np.float32
             return np.zeros((len(table.texts), *shape), kind)
@@ -133,15 +152,10 @@ class Lessons:
             "max_length": self.recipe.max_length,
             "precision": self.precision,
         }
-        is_more = table.texts.sources[0].path in self.recipe.unlabelled
-        column = (self.recipe.unlabelled_column if is_more else None) or self.recipe.column
         return answers_to(
-            table.texts,
-            (column, self.recipe.pair_column),
-            self.teacher,
-            layers,
-            made_from,
-            self.runner,
-            anew=self.ask_again,
-            tell=self.tell,
+            table.texts, self.teacher, layers, made_from, self.runner, anew=self.ask_again, tell=self.tell
         )
+
+
+def _has_labels(table: Table) -> bool:
+    return table.labels[0].label is not None

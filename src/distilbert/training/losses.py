@@ -91,9 +91,10 @@ def cosine_loss(student: Tensor, teacher: Tensor, where: Tensor | None = None) -
     A state too short to have a direction (`SHORTEST`) counts as at right angles, and has no gradient.
     """
     a, b = _chosen(student, where), _chosen(teacher, where)
-    directed: Tensor = (vector_norm(a, dim=-1) > SHORTEST) & (vector_norm(b, dim=-1) > SHORTEST)
+    directed = (vector_norm(a, dim=-1) > SHORTEST) & (vector_norm(b, dim=-1) > SHORTEST)
     distances = F.normalize(a[directed], dim=-1) - F.normalize(b[directed], dim=-1)
-    return distances.square().sum() / 2 + directed.logical_not().sum()
+    loss: Tensor = distances.square().sum() / 2 + directed.logical_not().sum()
+    return loss
 
 
 def squared_loss(student: Tensor, teacher: Tensor, where: Tensor | None = None) -> Tensor:

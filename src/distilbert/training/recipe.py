@@ -100,10 +100,7 @@ class FinetuneRecipe(RowsRecipe):
 class DistilRecipe(RowsRecipe):
     """The knobs of `distilbert distil`. A weight of 0 leaves a loss out, and its work (`training.losses`)."""
 
-    teacher: str | None = (
-        None  # a classifier: a folder, or a name on the hub; None: train has the probability of
-    )
-    #                             each of `labels` in a column of its name
+    teacher: str | None = None  # a classifier's folder, or its name on the hub; None: train's probabilities
     task: Literal["text-classification"] = "text-classification"
     problem_type: ProblemType | None = None  # None: the teacher's; without one single_label_classification
     unlabelled: list[str] = []  # tables of more texts, for the teacher to label

@@ -119,7 +119,8 @@ class RunFolder:
     def keep_bad_batch(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write them there."""
         if self.log:
-            write_rows(self.bad_batch, rows, [*rows[0]])
+            columns = [*dict.fromkeys(column for row in rows for column in row)]  # of several tables
+            write_rows(self.bad_batch, [{**dict.fromkeys(columns), **row} for row in rows], columns)
 
     def best_folder(self, position: Position) -> Path:
         """Where the weights of the best evaluation are."""

@@ -44,7 +44,7 @@ def spaced(layers: int, of: int) -> list[int]:
     ([0, 2, 4, 7, 9, 11], [0, 2, 5], [0])
     """
     if not 1 <= layers <= of:
-        raise OptionError(f"layers is {layers}; the model has {of}.", f"Ask for 1 to {of}.")
+        raise OptionError(f"n_layers is {layers}; the model has {of}.", f"Ask for 1 to {of}.")
     return [round(number * (of - 1) / max(1, layers - 1)) for number in range(layers)]
 
 
