@@ -55,7 +55,7 @@ HUB_MODEL = "distilbert-base-uncased-finetuned-sst-2-english"
 
 
 ERROR_PAGE = "docs/errors.md"  # has a test of its own
-PYTORCH_PAGE = "docs/finetune.md"
+PYTORCH_PAGES = ("docs/distil.md", "docs/finetune.md")
 needs_pytorch = [pytest.mark.parity, pytest.mark.skipif(not find_spec("torch"), reason="needs PyTorch")]
 TRACEBACK = re.compile(r"^Traceback .*?\n(?=error: )", re.MULTILINE | re.DOTALL)
 
@@ -224,7 +224,7 @@ def reader(request: pytest.FixtureRequest, tmp_path: Path, samples: Path, embedd
 @pytest.mark.parametrize(
     "reader",
     [
-        pytest.param(page, marks=needs_pytorch if page == PYTORCH_PAGE else [])
+        pytest.param(page, marks=needs_pytorch if page in PYTORCH_PAGES else [])
         for page in WITH_BLOCKS
         if page != ERROR_PAGE
     ],

@@ -10,7 +10,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from situations import Command, complaint, contents, on_a_terminal
 from small_runs import rows_file
 from their_models import tiny_roberta
@@ -61,6 +60,7 @@ def test_a_student_comes_out_that_score_compile_and_transformers_read(
     assert scored["accuracy"] == pytest.approx(trained["held_back"]["accuracy"])
     compiled = distilbert("compile", "out", "--out", "bundle", "--precision", "fp32")
     assert compiled.code == 0, compiled.err
+    import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     from distilbert import pipeline

@@ -32,7 +32,7 @@ def examples(name: str) -> list[str]:
     return [line.strip() for line in command.epilog.splitlines() if re.match(r"  .*\bdistilbert ", line)]
 
 
-NEED_TORCH = ("convert", "finetune")  # theirs run in test_convert_parity.py, test_finetune_parity.py
+NEED_TORCH = ("convert", "distil", "finetune")  # theirs run in test_convert_parity.py and so on
 EXAMPLES = [line for name in COMMANDS if name not in NEED_TORCH for line in examples(name)]
 
 
@@ -82,7 +82,8 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
     (folder / "dev.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n")
     (folder / "reviews.csv").write_text("id,review\n1,good\n2,bad\n")
     subprocess.run(["gzip", "-k", "reviews.csv"], cwd=folder, check=True)
-    shutil.copytree(checkpoint, folder / "my-checkpoint")
+    for name in ("my-checkpoint", "my-teacher", "my-student"):
+        shutil.copytree(checkpoint, folder / name)
     shutil.copytree(tiny_fp32, folder / "my-bundle")
     return folder
 

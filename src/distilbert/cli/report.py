@@ -14,7 +14,7 @@ from distilbert.cli.terminal import counted_texts, printable
     epilog="""\b
 Examples:
   distilbert report my-teacher/ my-student/ --data dev.tsv --column sentence --out report/
-  distilbert report my-teacher/ my-student/ my-int8-bundle/ distilbert-sst2 --data dev.tsv --out report/"""
+  distilbert report my-teacher/ my-student/ my-bundle/ distilbert-sst2 --data dev.tsv --column sentence --out all/"""
 )
 @click.argument("teacher")
 @click.argument("students", nargs=-1, required=True, metavar="STUDENT [BUNDLE]...")
