@@ -116,13 +116,11 @@ def _places(other: TextClassificationPipeline, classify: TextClassificationPipel
     """The id that each label of `other` has in `classify`: int64 `[labels]`."""
     import numpy as np
 
-    ours, theirs = classify.config.label2id, other.config.labels
-    if set(ours) != set(theirs):
-        raise OptionError(
-            f"--against has the labels {', '.join(theirs)}, but --model {', '.join(ours)}.",
-            "Compare models that know the same labels.",
-        )
-    return np.array([ours[label] for label in theirs], np.int64)
+    from distilbert.tasks.labels import refuse_other_labels
+
+    ours, theirs = classify.config, other.config
+    refuse_other_labels("--against", theirs.labels, "--model", ours.labels)
+    return np.array([ours.label2id[label] for label in theirs.labels], np.int64)
 
 
 def _labels(classify: TextClassificationPipeline, texts: list[dict[str, str]]) -> NDArray[np.int64]:

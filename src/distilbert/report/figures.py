@@ -14,7 +14,6 @@ from distilbert.metrics.classification import correct, pearson
 from distilbert.metrics.intervals import bootstrap, paired_ratio
 from distilbert.report.stored import answer_of
 from distilbert.tasks.measures import MEASURES
-from distilbert.tasks.scores import sigmoid, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,11 +125,8 @@ def _over_rounds(values: list[float]) -> Figures:
 
 
 def _scores(predictions: Predictions, place: int) -> NDArray[Any]:
-    """Probabilities of labels that exclude each other, or do not, or the number itself; float64, against ties."""
-    logits: NDArray[Any] = predictions.logits[place].astype(np.float64)
-    if predictions.problem == "regression":
-        return logits
-    return softmax(logits) if predictions.problem == "single_label_classification" else sigmoid(logits)
+    """What each label gets, in float64, against ties."""
+    return MEASURES[predictions.problem].scores(predictions.logits[place].astype(np.float64))
 
 
 def _calibration(predictions: Predictions, place: int) -> Figures | None:

@@ -22,6 +22,7 @@ from distilbert.files.weights import INDEX, SINGLE, shards_of
 from distilbert.pipelines import pipeline
 from distilbert.report.stored import Model, Predictions, Round, Timings
 from distilbert.runtime import find_bundle
+from distilbert.tasks.labels import refuse_other_labels
 from distilbert.tasks.measures import MEASURES, problem_of
 
 if TYPE_CHECKING:
@@ -95,11 +96,7 @@ def _order(
         )
     if problem_of(config) == "regression":
         return np.arange(config.num_labels)
-    if set(config.labels) != set(reference.labels):
-        raise OptionError(
-            f"{name} has the labels {', '.join(config.labels)}, but {reference_name} {', '.join(reference.labels)}.",
-            "Compare models that know the same labels.",
-        )
+    refuse_other_labels(name, config.labels, reference_name, reference.labels)
     return np.array([config.label2id[label] for label in reference.labels], np.int64)
 
 

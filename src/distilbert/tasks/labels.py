@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distilbert.errors import DataError
+from distilbert.errors import DataError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -79,3 +79,14 @@ def _known(row: Row, value: str, ids: dict[str, int], config: DistilBertConfig) 
             "Name the column that holds the labels with --label-column, or rename the label.",
         )
     return ids[value]
+
+
+def refuse_other_labels(
+    name: str, labels: Sequence[str], reference_name: str, reference: Sequence[str]
+) -> None:
+    """Raise `OptionError` for two models that cannot be compared: their labels, in any order, are not the same."""
+    if set(labels) != set(reference):
+        raise OptionError(
+            f"{name} has the labels {', '.join(labels)}, but {reference_name} {', '.join(reference)}.",
+            "Compare models that know the same labels.",
+        )

@@ -25,7 +25,9 @@ class Measure(NamedTuple):
     """The right answers of rows, a model's scores and answers, the figures by name, and the best constant."""
 
     gold: Callable[[Iterable[Row], str, DistilBertConfig], Answers]
-    scores: Callable[[NDArray[np.float32]], NDArray[np.float32]]  # of logits, both [rows, labels]
+    scores: Callable[
+        [NDArray[Any]], NDArray[Any]
+    ]  # of logits, both [rows, labels]: probabilities, or the number
     predicted: Callable[[NDArray[np.float32]], Answers]  # of logits [rows, labels]
     statistics: Callable[[int], Mapping[str, Callable[..., float]]]  # for so many labels
     constant: Callable[[Answers], Answers | None]  # what to answer without looking; None where nothing is

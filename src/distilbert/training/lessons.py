@@ -11,6 +11,7 @@ import numpy as np
 from distilbert.errors import OptionError
 from distilbert.files.hub import resolve
 from distilbert.files.tables import read_rows
+from distilbert.tasks.measures import MEASURES
 from distilbert.training.answers import answers_to
 from distilbert.training.data import Examples, draw_rows, joined, read_texts
 from distilbert.training.evaluation import evaluate_agreement, evaluate_labels
@@ -137,12 +138,9 @@ class Lessons:
         return targets(table.texts, [said.label for said in table.labels], self.labels, self.problem_type)
 
     def _chosen(self, logits: NDArray[np.float32]) -> NDArray[Any]:
-        """What logits `[rows, labels]` say, as labels."""
-        if self.problem_type == "single_label_classification":
-            return np.asarray(logits.argmax(axis=1))
-        if self.problem_type == "multi_label_classification":
-            return (logits > 0).astype(np.float32)
-        return logits[:, 0]
+        """What logits `[rows, labels]` say, as the targets of a loss."""
+        answers = MEASURES[self.problem_type].predicted(logits)
+        return answers if self.problem_type == "single_label_classification" else answers.astype(np.float32)
 
     def _answers(self, table: Table, layers: Sequence[int]) -> Answers:
         if self.teacher is None:

@@ -18,6 +18,7 @@ from distilbert.files.hub import resolve
 from distilbert.models import model_class
 from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
+from distilbert.training.evaluation import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from distilbert.training.recipe import ProblemType
 
 Text = str | tuple[str, str]
-BATCH = 64  # texts at a time
 
 
 class Answers(NamedTuple):
