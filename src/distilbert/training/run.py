@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 import distilbert
+from distilbert.errors import DataError
 from distilbert.files.atomic import atomic_folder
 from distilbert.files.cache import known_sha256
 from distilbert.training.card import training_card
@@ -110,10 +111,15 @@ def _made_from(recipe: RowsRecipe, sources: Mapping[str, Path], chosen: Precisio
 def content(path: Path) -> str:
     """What names a file's or a model's content wherever it lies: a hash; of a model from the hub its commit.
 
-    What is only said of a model is left out.
+    What is only said of a model is left out. Raises `DataError` for a file that cannot be read.
     """
     if not path.is_dir():
-        return known_sha256(path)
+        try:
+            return known_sha256(path)
+        except OSError as error:
+            raise DataError(
+                f"{path} cannot be read: {error.strerror}.", "Check the path and who may read it."
+            ) from error
     if path.parent.name == "snapshots":  # of which a part is here, and more may come
         return path.name
     digest = hashlib.sha256()
