@@ -55,6 +55,7 @@ figures: .venv-run/ready ## the README's figures about the embedded model (needs
 
 runs: .venv-dev/ready ## the project's own training runs that are missing, in order: hours (needs ../shared)
 	.venv-dev/bin/python runs/ledger.py
+	.venv-dev/bin/python runs/students.py
 	.venv-dev/bin/python runs/curves.py
 
 clean: ## remove the environments

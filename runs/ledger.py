@@ -27,7 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "runs"
-BEGIN, END = "<!-- runs: begin -->", "<!-- runs: end -->"
+LAB = ROOT / "docs" / "lab.md"
 POINTS = 100  # of a curve
 
 
@@ -45,6 +45,11 @@ class Run:
     expect: dict[str, float] = field(default_factory=dict)
 
     @property
+    def trains(self) -> bool:
+        """Whether it makes a model, of which there is something to say."""
+        return shlex.split(self.make)[1] in ("finetune", "distil")
+
+    @property
     def result(self) -> Path:
         """Where its result is committed."""
         return RESULTS / f"{self.name}.json"
@@ -56,8 +61,23 @@ class Run:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do: of a run without a score the output, else the result."""
-        return self.result.exists() if self.score else (ROOT / self.output).exists()
+        """Whether nothing is left to do: of a model its result is there, of other things they themselves."""
+        return self.result.exists() if self.trains else (ROOT / self.output).exists()
+
+
+def read(path: Path) -> list[Run]:
+    """The runs of a ledger; an entry with seeds is one run for each, NAME-SEED."""
+    runs = []
+    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["run"]:
+        seeds = entry.pop("seeds", None)
+        if seeds is None:
+            runs.append(Run(**entry))
+            continue
+        for seed in seeds:
+            name, output = f"{entry['name']}-{seed}", f"{entry['output']}-{seed}"
+            make = f"{entry['make'].replace(entry['output'], output)} --seed {seed}"
+            runs.append(Run(**{**entry, "name": name, "output": output, "make": make}))
+    return runs
 
 
 def do(run: Run) -> None:
@@ -66,15 +86,17 @@ def do(run: Run) -> None:
         resume = " --resume" if (ROOT / f"{run.output}.partial" / "state.pt").exists() else ""
         print(f"{run.name}: {run.make}{resume}", flush=True)
         _call(shlex.split(run.make + resume))
+    if not run.trains:
+        return
+    RESULTS.mkdir(exist_ok=True)
+    result = {"command": run.make, **_training(ROOT / run.output)}
     if run.score:
-        RESULTS.mkdir(exist_ok=True)
-        score = _score(run, run.score, "predictions")
-        result = {"command": run.make, "score": score, **_training(ROOT / run.output)}
-        if run.soft_labels:
-            _score(run, run.soft_labels, "soft-labels")
-        run.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        if faults := misses(run, score):
-            sys.exit(f"{run.name}: {faults}")
+        result["score"] = _score(run, run.score, "predictions")
+    if run.soft_labels:
+        _score(run, run.soft_labels, "soft-labels")
+    run.result.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if run.score and (faults := misses(run, result["score"])):
+        sys.exit(f"{run.name}: {faults}")
 
 
 def _score(run: Run, rows: str, name: str) -> dict[str, Any]:
@@ -142,51 +164,54 @@ def thinned(curve: list[tuple[float, float]], points: int = POINTS) -> list[tupl
 
 
 def table(runs: list[Run]) -> str:
-    """The Markdown table of all runs that have a score: what was found, or that it was not run."""
+    """The Markdown table of all models: what was found, or that it was not run; a trial is never scored."""
     lines = [
         "| run | what | score [95 %] | best constant answer | held-back rows | expected | minutes |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for run in runs:
-        if not run.score:
+        if not run.trains:
             continue
-        name = run.measure
-        goal = f"{name} {run.expect[name]}"
+        goal = f"{run.measure} {run.expect[run.measure]}" if run.expect else ""
         if not run.result.exists():
             about = f"about {run.minutes['cpu']} (CPU), {run.minutes['gpu']} (GPU)"
             lines.append(f"| {run.name} | {run.about} | not run | | | {goal} | {about} |")
             continue
         result = json.loads(run.result.read_text(encoding="utf-8"))
-        score, training = result["score"], result["training"]
-        low, high = score[f"{name}_interval"]
-        constant = f"{score['constant'][name]:.4f}" if "constant" in score else "0"
+        training = result["training"]
         held = ", ".join(f"{key} {value:.4f}" for key, value in training["held_back"].items())
-        lines.append(
-            f"| {run.name} | {run.about} | {name} {score[name]:.4f} [{low:.4f}, {high:.4f}] | {constant} | {held} "
-            f"| {goal} | {training['minutes']} ({training['device']}, {training['precision']}) |"
-        )
+        minutes = f"{training['minutes']} ({training['device']}, {training['precision']})"
+        scores = _scores(run.measure, result["score"]) if run.score else "a trial |"
+        lines.append(f"| {run.name} | {run.about} | {scores} | {held} | {goal} | {minutes} |")
     return "\n".join(lines)
 
 
-def write_table(runs: list[Run], page: Path) -> None:
-    """Put the table between the two comments of a page."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n{table(runs)}\n{END}{after}", encoding="utf-8")
+def _scores(name: str, score: dict[str, Any]) -> str:
+    """The cells of a figure and of what a constant answer gets."""
+    low, high = score[f"{name}_interval"]
+    constant = f"{score['constant'][name]:.4f}" if "constant" in score else "0"
+    return f"{name} {score[name]:.4f} [{low:.4f}, {high:.4f}] | {constant}"
+
+
+def write_between(name: str, text: str, page: Path) -> None:
+    """Put text between two comments of a page."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:
     """Do the runs that the command line names, or all, and write the table."""
-    runs = [Run(**entry) for entry in tomllib.loads((ROOT / "runs.toml").read_text(encoding="utf-8"))["run"]]
+    runs = read(ROOT / "runs.toml")
     names = [name for name in sys.argv[1:] if name != "--table"]
     if unknown := set(names) - {run.name for run in runs}:
         sys.exit(f"runs.toml has no {', '.join(unknown)}; it has {', '.join(run.name for run in runs)}")
     for run in runs:
         if "--table" not in sys.argv and (not names or run.name in names) and not run.is_done:
             do(run)
-            write_table(runs, ROOT / "docs" / "lab.md")
-    write_table(runs, ROOT / "docs" / "lab.md")
+            write_between("runs", table(runs), LAB)
+    write_between("runs", table(runs), LAB)
 
 
 if __name__ == "__main__":

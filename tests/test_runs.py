@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
+MAKE = "distilbert finetune --out out"
 
 
 def load(name: str) -> Any:
@@ -37,11 +38,7 @@ def test_no_training_row_lies_in_a_sentence_that_is_held_back(shared: Path, tmp_
 
 
 def test_the_ledger_names_commands_that_are_there() -> None:
-    import tomllib
-
-    ledger = load("ledger")
-    runs = [ledger.Run(**entry) for entry in tomllib.loads((ROOT / "runs.toml").read_text())["run"]]
-    for run in runs:
+    for run in load("ledger").read(ROOT / "runs.toml"):
         words = run.make.split()
         files = [
             word
@@ -53,6 +50,28 @@ def test_the_ledger_names_commands_that_are_there() -> None:
         assert run.output in run.make or run.name == "sst2-split"
 
 
+def test_a_run_with_seeds_is_one_for_each(tmp_path: Path) -> None:
+    (tmp_path / "runs.toml").write_text(
+        """
+        [[run]]
+        name = "student"
+        about = "a student"
+        make = "distilbert distil --recipe recipes/student.toml --out runs/out/student"
+        output = "runs/out/student"
+        seeds = [0, 7]
+        minutes = { cpu = 1, gpu = 1 }
+        """
+    )
+    runs = load("ledger").read(tmp_path / "runs.toml")
+    assert [(run.name, run.output) for run in runs] == [
+        ("student-0", "runs/out/student-0"),
+        ("student-7", "runs/out/student-7"),
+    ]
+    assert runs[1].make == (
+        "distilbert distil --recipe recipes/student.toml --out runs/out/student-7 --seed 7"
+    )
+
+
 def test_a_run_is_in_the_table_with_its_score_or_as_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,15 +79,18 @@ def test_a_run_is_in_the_table_with_its_score_or_as_not_run(
     monkeypatch.setattr(ledger, "RESULTS", tmp_path)
     goal = {"accuracy": 0.9, "at_least": 0.8}
     runs = [
-        ledger.Run(name, "a model", "make it", "out", {"cpu": 5, "gpu": "?"}, score="--file x", expect=goal)
-        for name in ("done", "missing")
+        ledger.Run(name, "a model", MAKE, "out", {"cpu": 5, "gpu": "?"}, score=score, expect=goal)
+        for name, score in (("done", "--file x"), ("trial", ""), ("missing", "--file x"))
     ]
+    runs.append(ledger.Run("rows", "no model", "python rows.py", "rows.tsv", {"cpu": 1, "gpu": 1}))
     score = {"accuracy": 0.85, "accuracy_interval": [0.8, 0.9], "constant": {"accuracy": 0.5}}
     training = {"held_back": {"accuracy": 0.86}, "minutes": 4.2, "device": "cpu × 1", "precision": "bfloat16"}
     (tmp_path / "done.json").write_text(json.dumps({"score": score, "training": training}))
-    done, missing = ledger.table(runs).splitlines()[2:]
+    (tmp_path / "trial.json").write_text(json.dumps({"training": training}))
+    done, trial, missing = ledger.table(runs).splitlines()[2:]
     assert "accuracy 0.8500 [0.8000, 0.9000] | 0.5000 | accuracy 0.8600" in done
     assert "4.2 (cpu × 1, bfloat16)" in done
+    assert "| a trial | | accuracy 0.8600 |" in trial
     assert "not run" in missing
     assert "about 5 (CPU)" in missing
 
@@ -86,6 +108,6 @@ def test_a_run_is_good_enough_or_the_ledger_says_what_it_lacks(
 ) -> None:
     ledger = load("ledger")
     goal = {"accuracy": 0.9, "at_least": 0.8}
-    run = ledger.Run("a", "a model", "make it", "out", {"cpu": 5, "gpu": "?"}, score="--file x", expect=goal)
+    run = ledger.Run("a", "a model", MAKE, "out", {"cpu": 5, "gpu": "?"}, score="--file x", expect=goal)
     score = {"accuracy": accuracy, "accuracy_interval": [low, 0.9], "constant": {"accuracy": 0.5}}
     assert ledger.misses(run, score) == "" if not fault else fault in ledger.misses(run, score)

@@ -52,8 +52,8 @@ def bootstrap(
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A difference of two figures and its interval."""
+class Estimate:
+    """A figure and its interval."""
 
     value: float
     interval: Interval
@@ -66,7 +66,7 @@ def paired_difference(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
-) -> Difference:
+) -> Estimate:
     """Return accuracy(b) - accuracy(a) on the same rows, with its percentile bootstrap interval.
 
     Inputs: which rows each was right on, bool `[rows]` (`classification.correct`). A row counts -1, 0 or 1,
@@ -74,22 +74,14 @@ def paired_difference(
     same bootstrap as drawing n rows, but time and memory do not grow with n. Raises as `bootstrap` does.
 
     >>> paired_difference([1, 1, 1, 0] * 50, [1, 1, 0, 0] * 50)
-    Difference(value=-0.25, interval=Interval(low=-0.305, high=-0.185))
+    Estimate(value=-0.25, interval=Interval(low=-0.305, high=-0.185))
     """
     _check(resamples, level)
     (was, now), rows = _columns((correct_a, correct_b))
     change = now.astype(bool).astype(np.int8) - was.astype(bool).astype(np.int8)
     shares = np.bincount(change + 1, minlength=3) / rows
     lost, _, won = np.random.default_rng(seed).multinomial(rows, shares, size=resamples).T
-    return Difference(float(shares[2] - shares[0]), _middle((won - lost) / rows, level))
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A ratio of two figures and its interval."""
-
-    value: float
-    interval: Interval
+    return Estimate(float(shares[2] - shares[0]), _middle((won - lost) / rows, level))
 
 
 def paired_ratio(
@@ -101,7 +93,7 @@ def paired_ratio(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
-) -> Ratio:
+) -> Estimate:
     """Return `statistic(b, gold) / statistic(a, gold)` with its percentile bootstrap interval: what b keeps of a.
 
     Rows are drawn for both at once, so the interval is as narrow as the two agree. Value and interval are nan where
@@ -119,7 +111,40 @@ def paired_ratio(
 
     (was, now, right), _ = _columns((a, b, gold))
     interval = bootstrap(ratio, was, now, right, resamples=resamples, level=level, seed=seed)
-    return Ratio(ratio(was, now, right), interval)
+    return Estimate(ratio(was, now, right), interval)
+
+
+def over_seeds(
+    statistic: Callable[..., float],
+    *groups: ArrayLike,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Return `statistic` of each group's mean score, and its percentile bootstrap interval over rows and seeds.
+
+    A group is one recipe trained with several seeds: each one's score on each row, `[seeds, rows]`, numbers or bool;
+    the rows are the same for all groups. A resample draws rows for all groups at once, and each group's seeds by
+    itself: the interval is about other rows and about training again. With three seeds it is a rough one: they can
+    show no spread but their own. Raises as `bootstrap` does.
+
+    >>> once_right, twice_right = [1, 0, 0, 0] * 50, [1, 1, 0, 0] * 50
+    >>> found = over_seeds(lambda a, b: b - a, [once_right] * 3, [twice_right] * 3)
+    >>> [round(figure, 2) for figure in (found.value, found.interval.low, found.interval.high)]
+    [0.25, 0.19, 0.31]
+    """
+    _check(resamples, level)
+    scores = [np.atleast_2d(np.asarray(group, dtype=np.float64)) for group in groups]
+    columns, rows = _columns(tuple(score.T for score in scores))
+    draw = np.random.default_rng(seed)
+
+    def figure() -> float:
+        drawn = draw.integers(0, rows, rows)
+        means = (column[drawn].mean(axis=0) for column in columns)
+        return float(statistic(*(mean[draw.integers(0, len(mean), len(mean))].mean() for mean in means)))
+
+    value = float(statistic(*(score.mean() for score in scores)))
+    return Estimate(value, _middle(np.array([figure() for _ in range(resamples)]), level))
 
 
 def _check(resamples: int, level: float) -> None:

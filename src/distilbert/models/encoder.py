@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from distilbert.errors import OptionError
 from distilbert.files.checkpoint import sinusoidal_positions
 from distilbert.files.config import ACTIVATIONS
+from distilbert.models.dropout import Dropout, dropout
 from distilbert.models.outputs import EncoderOutput
 from distilbert.models.pretrained import PretrainedModel
 
@@ -81,7 +82,7 @@ class Embeddings(nn.Module):
             embedding(config, config.type_vocab_size) if config.type_vocab_size else None
         )
         self.LayerNorm = nn.LayerNorm(config.dim, config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,
@@ -126,12 +127,12 @@ class SelfAttention(nn.Module):
         """
         query = self._heads(self.q_lin(rows))
         key, value = self._heads(self.k_lin(context)), self._heads(self.v_lin(context))
-        dropout = self.dropout if self.training else 0.0
+        rate = self.dropout if self.training else 0.0
         # On a processor PyTorch's fused way is slow to train in bfloat16 (docs/lab.md).
         if want_shares or (query.dtype is torch.bfloat16 and query.device.type == "cpu"):
-            found, shares = attend(query, key, value, mask, dropout)
+            found, shares = attend(query, key, value, mask, rate)
         else:
-            found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+            found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=rate)
             shares = None
         return self.out_lin(found.transpose(1, 2).flatten(2)), shares if want_shares else None
 
@@ -141,14 +142,14 @@ class SelfAttention(nn.Module):
 
 
 def attend(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, rate: float
 ) -> tuple[Tensor, Tensor]:
     """`F.scaled_dot_product_attention` step by step, which also shows the shares `[B, H, R, L]`."""
     scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
     if mask is not None:
         scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     shares = scores.softmax(dim=-1)
-    return F.dropout(shares, dropout) @ value, shares
+    return dropout(shares, rate) @ value, shares
 
 
 class FeedForward(nn.Module):
@@ -158,7 +159,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.lin1 = linear(config, config.dim, config.hidden_dim)
         self.lin2 = linear(config, config.hidden_dim, config.dim)
-        self.activation, self.dropout = activation(config), nn.Dropout(config.dropout)
+        self.activation, self.dropout = activation(config), Dropout(config.dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """`[…, D]` to `[…, D]`."""
@@ -172,7 +173,7 @@ class Layer(nn.Module):
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__()
         self.attention = SelfAttention(config)
-        self.dropout = nn.Dropout(config.dropout if config.model_type == "bert" else 0.0)
+        self.dropout = Dropout(config.dropout if config.model_type == "bert" else 0.0)
         self.sa_layer_norm = nn.LayerNorm(config.dim, config.layer_norm_eps)
         self.ffn = FeedForward(config)
         self.output_layer_norm = nn.LayerNorm(config.dim, config.layer_norm_eps)

@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from torch import Tensor, nn
 
 from distilbert.errors import ConfigError
+from distilbert.models.dropout import Dropout
 from distilbert.models.encoder import BertModel, DistilBertModel, activation, linear
 from distilbert.models.outputs import LogitsOutput, SpanOutput
 from distilbert.models.pretrained import PretrainedModel
@@ -83,7 +84,7 @@ class FirstTokenHead(WithHead):
         super().__init__(config)
         distils = config.model_type == "distilbert"
         self.pre_classifier = linear(config, config.dim, config.dim) if distils else None
-        self.dropout = nn.Dropout(_classifier_dropout(config))
+        self.dropout = Dropout(_classifier_dropout(config))
         self.classifier = linear(config, config.dim, width)
 
     def score(self, encoded: EncoderOutput) -> Tensor:
@@ -159,7 +160,7 @@ class ForTokenClassification(WithHead):
     def __init__(self, config: DistilBertConfig) -> None:
         super().__init__(config)
         distils = config.model_type == "distilbert"
-        self.dropout = nn.Dropout(config.dropout if distils else _classifier_dropout(config))
+        self.dropout = Dropout(config.dropout if distils else _classifier_dropout(config))
         self.classifier = linear(config, config.dim, config.num_labels)
 
     def score(self, encoded: EncoderOutput) -> Tensor:
@@ -178,7 +179,7 @@ class ForQuestionAnswering(WithHead):
         if config.num_labels != 2:
             fault = f"An answer has a start and an end, but this config has {config.num_labels} labels."
             raise ConfigError(fault, "Give num_labels=2.")
-        self.dropout = nn.Dropout(config.qa_dropout if config.model_type == "distilbert" else 0.0)
+        self.dropout = Dropout(config.qa_dropout if config.model_type == "distilbert" else 0.0)
         self.qa_outputs = linear(config, config.dim, 2)
 
     def forward(  # type: ignore[override]  # its labels have other names, as in transformers
