@@ -58,13 +58,13 @@ def table() -> str:
         found, whole = right(students), right(teacher)
         if not (len(found) and len(whole)):
             continue
-        shares = found.mean(axis=1)
+        shares = 100 * found.mean(axis=1)
         kept = over_seeds(lambda a, b: b / a, whole, found)
         gain = "–"
         if twins and len(theirs := right(twins)):
             gain = _percent(over_seeds(lambda a, b: b - a, theirs, found), "+.2f", "points")
         lines.append(
-            f"| {students} | {len(found)} | {shares.mean():.2%} | {shares.min():.2%} to {shares.max():.2%} "
+            f"| {students} | {len(found)} | {shares.mean():.2f} % | {shares.min():.2f} to {shares.max():.2f} "
             f"| {_percent(kept, '.1f', '%')} | {gain} |"
         )
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import sys
@@ -15,6 +16,7 @@ MAKE = "distilbert finetune --out out"
 
 
 def load(name: str) -> Any:
+    sys.path.insert(0, str(ROOT / "runs"))  # as Python does for a script
     spec = importlib.util.spec_from_file_location(f"runs_{name}", ROOT / "runs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -111,3 +113,30 @@ def test_a_run_is_good_enough_or_the_ledger_says_what_it_lacks(
     run = ledger.Run("a", "a model", MAKE, "out", {"cpu": 5, "gpu": "?"}, score="--file x", expect=goal)
     score = {"accuracy": accuracy, "accuracy_interval": [low, 0.9], "constant": {"accuracy": 0.5}}
     assert ledger.misses(run, score) == "" if not fault else fault in ledger.misses(run, score)
+
+
+def test_students_are_set_beside_their_teacher_and_their_twins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    students = load("students")
+    monkeypatch.setattr(students, "RESULTS", tmp_path)
+
+    def predictions(name: str, right: int) -> None:
+        rows = [
+            f"{line}\t1\t{0.2 if line < right else 0.8}\t{0.8 if line < right else 0.2}"
+            for line in range(100)
+        ]
+        text = "\n".join(["line\tlabel\tNEGATIVE\tPOSITIVE", *rows])
+        (tmp_path / f"{name}.predictions.tsv.gz").write_bytes(gzip.compress(text.encode()))
+
+    assert len(students.table().splitlines()) == 2  # nothing was run yet
+    predictions("sst2-teacher", 95)
+    for seed, right in enumerate((90, 91, 92)):
+        predictions(f"sst2-student-{seed}", right)
+    *_, row = students.table().splitlines()
+    assert row.startswith("| sst2-student | 3 | 91.00 % | 90.00 to 92.00 | 95.8 % [")
+    assert row.endswith("| – |")
+    for seed, right in enumerate((88, 89, 90)):
+        predictions(f"sst2-twin-{seed}", right)
+    *_, row = students.table().splitlines()
+    assert "| +2.00 points [" in row

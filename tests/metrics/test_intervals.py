@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from distilbert.errors import OptionError
 from distilbert.metrics.classification import accuracy, f1, pearson
-from distilbert.metrics.intervals import Interval, bootstrap, paired_difference, paired_ratio
+from distilbert.metrics.intervals import Interval, bootstrap, over_seeds, paired_difference, paired_ratio
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,6 +114,37 @@ def test_of_nothing_or_less_no_share_can_be_kept(statistic: Any, a: list[int]) -
     gold = [1, 1, 1, 1] if statistic is accuracy else [1, 2, 3, 4]
     found = paired_ratio(statistic, a, gold, gold, resamples=10)
     assert np.isnan([found.value, found.interval.low, found.interval.high]).all()
+
+
+def gain(a: float, b: float) -> float:
+    return b - a
+
+
+def test_with_one_seed_each_the_interval_is_the_paired_one() -> None:
+    a, b = np.random.default_rng(2).random((2, 1_000)) < [[0.8], [0.9]]
+    over = over_seeds(gain, a, b, resamples=10_000)
+    paired = paired_difference(a, b, resamples=10_000)
+    assert over.value == pytest.approx(paired.value)
+    assert over.interval.low == pytest.approx(paired.interval.low, abs=0.0011)  # one row is 0.001
+    assert over.interval.high == pytest.approx(paired.interval.high, abs=0.0011)
+
+
+def test_seeds_that_differ_make_a_figure_less_sure() -> None:
+    alike = np.random.default_rng(4).random((1, 2_000)) < np.full((3, 1), 0.8)
+    lucky = np.random.default_rng(4).random((1, 2_000)) < [[0.7], [0.8], [0.9]]
+    widths = []
+    for group in (alike, lucky):
+        found = over_seeds(lambda share: share, group)
+        assert found.value == group.mean()
+        widths.append(found.interval.high - found.interval.low)
+    assert widths[1] > 3 * widths[0]
+
+
+def test_groups_need_the_same_rows_and_not_the_same_number_of_seeds() -> None:
+    ones = np.ones((3, 20))
+    assert over_seeds(gain, ones, ones[:1]).interval == Interval(0.0, 0.0)
+    with pytest.raises(OptionError, match=r"not \[19, 20\]"):
+        over_seeds(gain, ones, ones[:, 1:])
 
 
 def test_ten_thousand_rows_take_little_time_and_memory() -> None:
