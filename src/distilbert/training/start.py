@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from distilbert.models import model_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from distilbert.files.checkpoint import Checkpoint
     from distilbert.models.pretrained import PretrainedModel
@@ -31,6 +34,19 @@ def classifier(
     return model_class(checkpoint.config.model_type, "sequence-classification").from_checkpoint(
         checkpoint, id2label=dict(enumerate(labels)), problem_type=problem_type
     )
+
+
+def answer_base_rates(model: PretrainedModel, sets: NDArray[np.float32]) -> None:
+    """Let a new head's bias say how frequent each label is in `sets` `[rows, labels]`: the log-odds of that.
+
+    A bias moves by about the learning rate a step. From 0, that is probability ½, it is the encoder that learns to say
+    no to nearly every label, whatever the text, and it may never learn to read again (docs/lab.md; Lin et al., 2017,
+    section 3.3, start rare classes so too). A head that has learned its biases keeps them.
+    """
+    bias: torch.Tensor = model.classifier.bias  # type: ignore[assignment, union-attr]
+    if not bias.any():
+        shares = (sets.sum(axis=0) + 1) / (len(sets) + 2)  # never 0 or 1
+        bias.data.copy_(torch.from_numpy(np.log(shares / (1 - shares))))
 
 
 def _prepared(checkpoint: Checkpoint, recipe: RowsRecipe) -> Checkpoint:
