@@ -21,6 +21,7 @@ import torch
 from distilbert.errors import TrainingError
 from distilbert.training.batches import epoch_batches, micro_batches, seed_of, share_of, steps_an_epoch
 from distilbert.training.events import Evaluated, Step
+from distilbert.training.gradients import TableGradients
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,10 +71,12 @@ class Trainer:
         self.folder.restore(self.model, optimizer)
         position = self.folder.position
         model, optimizer = self.accelerator.prepare(self.model, optimizer)
+        # several processes exchange dense gradients, and a GPU fills one in no time
+        tables = TableGradients(self.model) if _is_one_processor(self.accelerator) else None
         evaluations = evaluation_steps(self.steps_an_epoch, self.steps, self.recipe.evaluations)
         saved = time.monotonic()
         for rows in self._batches(position.step):
-            step = self._step(model, optimizer, rows, position.step)
+            step = self._step(model, optimizer, tables, rows, position.step)
             position.step, position.seconds = step.step, position.seconds + step.seconds
             self.tell(step)
             self.folder.record(_log_line(step, position.seconds))
@@ -101,7 +104,12 @@ class Trainer:
             yield from batches[skipped if epoch == first else 0 :]
 
     def _step(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, rows: NDArray[np.int64], done: int
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        tables: TableGradients | None,
+        rows: NDArray[np.int64],
+        done: int,
     ) -> Step:
         start, here = time.perf_counter(), self.accelerator
         torch.manual_seed(seed_of(self.recipe.seed, done, here.process_index))
@@ -110,6 +118,8 @@ class Trainer:
             group["lr"] = rate
         model.train()
         parts = self._backward(model, rows, done)
+        if tables:
+            tables.fill()
         norm = self._clip(model)
         loss = sum(self.objective.weights[name] * value for name, value in parts.items())
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -182,6 +192,10 @@ class Trainer:
             f"Step {done + 1:,}: the {what}. Its rows are in {self.folder.bad_batch}.",
             "Lower learning_rate, or look at these rows; --resume starts from the state before.",
         )
+
+
+def _is_one_processor(accelerator: Accelerator) -> bool:
+    return bool(accelerator.num_processes == 1 and accelerator.device.type == "cpu")
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
