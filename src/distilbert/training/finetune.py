@@ -16,7 +16,7 @@ from distilbert.training.labels import knows, label_names, label_reader, targets
 from distilbert.training.masking import MaskedTexts, Vocabulary
 from distilbert.training.objectives import Labels, MaskedWords
 from distilbert.training.run import Work, run
-from distilbert.training.start import answer_base_rates, classifier, masked_lm
+from distilbert.training.start import answer_the_usual, classifier, masked_lm
 from distilbert.training.student import keep_layers
 from distilbert.training.tables import read_tables
 
@@ -82,8 +82,7 @@ def _classification(
         partial(evaluate_labels, runner=runner, examples=judging, problem_type=kind) if judging else None
     )
     model = classifier(checkpoint, recipe, labels, kind)
-    if kind == "multi_label_classification":
-        answer_base_rates(model, data.targets["labels"])
+    answer_the_usual(model, data.targets["labels"], kind)
     return Work(model, tokenizer, model, data, Labels(kind), evaluate, _rows(judging))
 
 

@@ -36,17 +36,22 @@ def classifier(
     )
 
 
-def answer_base_rates(model: PretrainedModel, sets: NDArray[np.float32]) -> None:
-    """Let a new head's bias say how frequent each label is in `sets` `[rows, labels]`: the log-odds of that.
+def answer_the_usual(model: PretrainedModel, targets: NDArray[np.float32], problem_type: ProblemType) -> None:
+    """Let a new head for label sets or numbers begin with the best constant answer to `targets`, by its bias.
 
-    A bias moves by about the learning rate a step. From 0, that is probability ½, it is the encoder that learns to say
-    no to nearly every label, whatever the text, and it may never learn to read again (docs/lab.md; Lin et al., 2017,
-    section 3.3, start rare classes so too). A head that has learned its biases keeps them.
+    That is each label's log-odds in `[rows, labels]`, or the mean of `[rows]`. A bias moves by about the learning rate
+    a step; from 0 it is the encoder that learns to say no to nearly every label, or a far number, whatever the text,
+    and it may never learn to read again (docs/lab.md; Lin et al., 2017, section 3.3, start rare classes so too). One
+    label of several is near its constant answer at 0. A head that has learned its biases keeps them.
     """
     bias: torch.Tensor = model.classifier.bias  # type: ignore[assignment, union-attr]
-    if not bias.any():
-        shares = (sets.sum(axis=0) + 1) / (len(sets) + 2)  # never 0 or 1
-        bias.data.copy_(torch.from_numpy(np.log(shares / (1 - shares))))
+    if problem_type == "single_label_classification" or bias.any():
+        return
+    usual = targets.mean(axis=0)
+    if problem_type == "multi_label_classification":
+        shares = (targets.sum(axis=0) + 1) / (len(targets) + 2)  # never 0 or 1
+        usual = np.log(shares / (1 - shares))
+    bias.data.copy_(torch.as_tensor(usual))
 
 
 def _prepared(checkpoint: Checkpoint, recipe: RowsRecipe) -> Checkpoint:
