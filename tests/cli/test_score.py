@@ -152,10 +152,13 @@ def test_numbers_are_scored_by_correlation(distilbert: Command, here: Path) -> N
     (here / "texts.tsv").write_text("text\n" + "".join(f"{text}\n" for text in texts))
     answers = distilbert("classify", "--model", "number", "--file", "texts.tsv", "--json").objects()
     lines = [f"{row['text']}\t{-3 * row['score'] + 1}\n" for row in answers]
-    (here / "rows.tsv").write_text("text\tlabel\n" + "".join(lines))
-    result = score(distilbert, "--model", "number", "--file", "rows.tsv")
+    (here / "rows.tsv").write_text("text\tSTARS\n" + "".join(lines))  # as `finetune` names a number
+    line = ["--model", "number", "--file", "rows.tsv", "--label-column", "STARS"]
+    result = score(distilbert, *line, "--predictions", "out.tsv")
     assert result["pearson"] == pytest.approx(-1.0)
     assert "constant" not in result
+    said = [float(row.values["predicted"]) for row in read_rows(here / "out.tsv")]
+    assert said == pytest.approx([row["score"] for row in answers], abs=1e-6)
 
 
 def test_predictions_are_a_row_a_text_with_what_each_label_gets(

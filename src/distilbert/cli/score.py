@@ -90,7 +90,9 @@ def command(
     if (constant := measure.constant(gold)) is not None:
         result["constant"] = {name: statistic(constant, gold) for name, statistic in statistics.items()}
     if predictions:
-        _write_predictions(predictions, rows, label_column, measure.scores(logits), classify.config.labels)
+        # a regression's one label bears the name of the column that it was trained on
+        names = ("predicted",) if problem == "regression" else classify.config.labels
+        _write_predictions(predictions, rows, label_column, measure.scores(logits), names)
     if against:
         other = pipeline("text-classification", against, threads=threads, long=long)
         before = _places(other, classify)[_labels(other, texts)]
@@ -99,17 +101,17 @@ def command(
 
 
 def _write_predictions(
-    path: Path, rows: Sequence[Row], label_column: str, scores: NDArray[np.float32], labels: Sequence[str]
+    path: Path, rows: Sequence[Row], label_column: str, scores: NDArray[np.float32], names: Sequence[str]
 ) -> None:
-    """A row a text: where it stands, its own label, and of each of the model's labels the score."""
+    """A row a text: where it stands, its own label, and what the model gives each of its labels, or its number."""
     from distilbert.files.table_writer import write_rows
 
     told = (
         {"line": row.line, label_column: row.value(label_column)}
-        | {label: round(float(score), 6) for label, score in zip(labels, scores_of_row, strict=True)}
+        | {name: round(float(score), 6) for name, score in zip(names, scores_of_row, strict=True)}
         for row, scores_of_row in zip(rows, scores, strict=True)
     )
-    write_rows(path, told, ["line", label_column, *labels])
+    write_rows(path, told, ["line", label_column, *names])
 
 
 def _places(other: TextClassificationPipeline, classify: TextClassificationPipeline) -> NDArray[np.int64]:
