@@ -221,6 +221,12 @@ WRONG: dict[str, tuple[dict[str, str], list[Any], int, list[str]]] = {
         1,
         ["train.tsv, line 2: no column 'label'"],
     ),
+    "labels to judge by, in no such column": (
+        {},
+        ["--label-column", "lable", "--hold-back", "2"],
+        1,
+        ["train.tsv, line 2: no column 'lable'"],
+    ),
     "a layer that the teacher does not have": (
         {},
         ["--layers", "0,4"],

@@ -85,6 +85,9 @@ class Lessons:
         is_train = path == recipe.train
         is_judged = not is_train or recipe.hold_back or recipe.hidden_dim is not None
         has_labels = recipe.label_column in next(read_rows(path)).values
+        # a column that somebody named should be there; whoever left it at its default may have no labels
+        is_named = recipe.label_column != type(recipe).model_fields["label_column"].default
+        has_labels |= is_named and (not is_train or recipe.hold_back > 0)
         if (is_judged and has_labels) or (is_train and "label" in recipe.weights):
             label = label_reader(self.problem_type, recipe.label_column)
         if self.teacher is None and (is_train or label is None):
