@@ -6,18 +6,20 @@ import runpy
 from pathlib import Path
 
 import pytest
-import torch
 from tiny import tiny_checkpoint
 
-from distilbert.models import model_class
-from distilbert.models.pretrained import read_weights
-
 pytestmark = pytest.mark.parity
-widened = runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "shapes.py"))["widened"]
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "shapes.py"
 
 
 @pytest.mark.parametrize("family", ["distilbert", "bert"])
 def test_a_widened_model_is_twice_as_wide_and_answers_alike(tmp_path: Path, family: str) -> None:
+    import torch
+
+    from distilbert.models import model_class
+    from distilbert.models.pretrained import read_weights
+
+    widened = runpy.run_path(str(SCRIPT))["widened"]
     narrow = read_weights(tiny_checkpoint(tmp_path / family, model_type=family))
     wide = widened(narrow)
     assert (wide.config.dim, wide.config.hidden_dim) == (2 * narrow.config.dim, 2 * narrow.config.hidden_dim)
