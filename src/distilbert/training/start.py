@@ -47,8 +47,9 @@ def answer_the_usual(model: PretrainedModel, targets: NDArray[np.float32], probl
     bias: torch.Tensor = model.classifier.bias  # type: ignore[assignment, union-attr]
     if problem_type == "single_label_classification" or bias.any():
         return
-    usual = targets.mean(axis=0)
-    if problem_type == "multi_label_classification":
+    if problem_type == "regression":
+        usual = targets.mean(axis=0)
+    else:
         shares = (targets.sum(axis=0) + 1) / (len(targets) + 2)  # never 0 or 1
         usual = np.log(shares / (1 - shares))
     bias.data.copy_(torch.as_tensor(usual))
