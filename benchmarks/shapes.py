@@ -47,6 +47,12 @@ def widened(checkpoint: Checkpoint) -> Checkpoint:
 
 def main() -> None:
     """Widen, check that the answers are the same, compile, report."""
+    if len(sys.argv) != 4:
+        sys.exit(
+            "Name a teacher, its student, and the folder to write: benchmarks/shapes.py TEACHER STUDENT OUT"
+        )
+    if not SST2.is_dir():
+        sys.exit(f"{SST2} is not there: these figures need the real rows.")
     teacher, student, out = map(Path, sys.argv[1:])
     names = []
     for narrow in (teacher, student):
