@@ -39,6 +39,12 @@ def test_no_training_row_lies_in_a_sentence_that_is_held_back(shared: Path, tmp_
     assert not {piece for words in train for piece in split.inside(words)} & set(held)
 
 
+def test_sentences_end_where_they_should_and_are_told_once() -> None:
+    said = ["I saw it twice. (Really!) It is one of the best films of Mr. Lumet.", "I saw it twice."]
+    found = [*load("imdb_sentences").sentences(said)]
+    assert found == ["I saw it twice.", "It is one of the best films of Mr. Lumet."]
+
+
 def test_the_ledger_names_commands_that_are_there() -> None:
     for run in load("ledger").read(ROOT / "runs.toml"):
         words = run.make.split()
