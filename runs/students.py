@@ -2,7 +2,7 @@
 
     python runs/students.py
 
-reads the predictions in docs/runs/ and writes the table of docs/lab.md. A row of figures is about three seeds: their
+reads the predictions in docs/runs/ and writes the table of docs/lab.md. A row of figures is about a run's seeds: their
 mean, the least and the greatest, and, against the teacher and the twins, intervals over rows and seeds.
 """
 
