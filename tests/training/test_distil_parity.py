@@ -242,6 +242,24 @@ def test_a_student_starts_from_its_teachers_layers_unless_it_starts_at_random(tm
     assert np.abs(new - teacher).mean() > 0.1
 
 
+def test_a_new_head_begins_with_what_its_teacher_or_the_labels_usually_say(
+    tmp_path: Path, teachers: Callable[[str], Path]
+) -> None:
+    start = str(tiny_checkpoint(tmp_path / "start", head="none"))
+    still = {"student": start, "epochs": 1, "learning_rate": 1e-12, "hold_back": 8, "dev": None}
+    lines = [json.dumps({"text": f"film {n}", "rare": 0.02, "usual": n % 10 / 10}) for n in range(208)]
+    (tmp_path / "shares.jsonl").write_text("\n".join(lines))
+    shares = {"teacher": None, "train": str(tmp_path / "shares.jsonl"), "labels": ["rare", "usual"]}
+    kind = "multi_label_classification"
+    bias = load_file(run(tmp_path, "a", problem_type=kind, **still, **shares) / "model.safetensors")
+    np.testing.assert_allclose(bias["classifier.bias"], [-3.7, -0.2], atol=0.1)
+    (tmp_path / "stars.tsv").write_text("text\tlabel\n" + "".join(f"film {n}\t7\n" for n in range(40)))
+    numbers = {"teacher": str(teachers("regression")), "train": str(tmp_path / "stars.tsv")}
+    by_labels = {"soft_weight": 0.0, "cosine_weight": 0.0, "label_weight": 1.0}
+    bias = load_file(run(tmp_path, "b", **still, **numbers, **by_labels) / "model.safetensors")
+    np.testing.assert_allclose(bias["classifier.bias"], [7.0], atol=1e-4)
+
+
 # What a part of the loss costs
 
 

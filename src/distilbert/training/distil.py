@@ -20,7 +20,7 @@ from distilbert.training.finetune import check_length
 from distilbert.training.lessons import Lessons
 from distilbert.training.objectives import Labels
 from distilbert.training.run import Work, run
-from distilbert.training.start import classifier
+from distilbert.training.start import answer_the_usual, classifier
 from distilbert.training.student import (
     as_distilbert,
     keep_layers,
@@ -103,6 +103,7 @@ def _prepare(
     )
     evaluate = lessons.judge(dev, padding) if dev else None
     data = lessons.examples([train, *more], layers, padding)
+    answer_the_usual(student, lessons.usual(data), lessons.problem_type)
     objective = Distillation(recipe.weights, lessons.problem_type, recipe.temperature)
     return Work(student, tokenizer, learner, data, objective, evaluate, len(dev.texts) if dev else 0)
 

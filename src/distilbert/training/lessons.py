@@ -118,6 +118,12 @@ class Lessons:
                 columns["states"] = np.concatenate([found.states for found in answers])
         return Examples(joined([table.texts for table in tables]), columns, padding)
 
+    def usual(self, data: Examples) -> NDArray[np.float32]:
+        """What `examples` hold for `start.answer_the_usual`: the teacher's shares or numbers, else the labels."""
+        if "teacher" not in data.targets:
+            return data.targets["labels"][data.targets["labelled"]]
+        return np.asarray(MEASURES[self.problem_type].scores(data.targets["teacher"]), np.float32)
+
     def labelled(self, table: Table, padding: Padding) -> Examples:
         """Rows with the table's labels, or, where it has none, those that the teacher gives."""
         labels = self._targets(table) if _has_labels(table) else self._chosen(self._answers(table, ()).logits)
