@@ -66,18 +66,27 @@ class Run:
 
 
 def read(path: Path) -> list[Run]:
-    """The runs of a ledger; an entry with seeds is one run for each, NAME-SEED."""
+    """The runs of a ledger; an entry with trials or seeds is one run for each, NAME-trial-NUMBER or NAME-SEED."""
     runs = []
     for entry in tomllib.loads(path.read_text(encoding="utf-8"))["run"]:
-        seeds = entry.pop("seeds", None)
-        if seeds is None:
-            runs.append(Run(**entry))
-            continue
-        for seed in seeds:
-            name, output = f"{entry['name']}-{seed}", f"{entry['output']}-{seed}"
-            make = f"{entry['make'].replace(entry['output'], output)} --seed {seed}"
-            runs.append(Run(**{**entry, "name": name, "output": output, "make": make}))
+        trials, seeds = entry.pop("trials", []), entry.pop("seeds", None)
+        for number, flags in enumerate(trials):
+            about = f"trial for {entry['name']}: `{flags}`"
+            unscored = {key: value for key, value in entry.items() if key not in ("score", "expect")}
+            runs.append(_variant({**unscored, "about": about}, f"trial-{number}", flags))
+        runs += (
+            [Run(**entry)]
+            if seeds is None
+            else [_variant(entry, f"{seed}", f"--seed {seed}") for seed in seeds]
+        )
     return runs
+
+
+def _variant(entry: dict[str, Any], suffix: str, flags: str) -> Run:
+    """An entry's run with other flags, under a name and in an output of its own."""
+    name, output = f"{entry['name']}-{suffix}", f"{entry['output']}-{suffix}"
+    make = f"{entry['make'].replace(entry['output'], output)} {flags}"
+    return Run(**{**entry, "name": name, "output": output, "make": make})
 
 
 def do(run: Run) -> None:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from distilbert.metrics.intervals import Estimate
 
-LABELS = ("NEGATIVE", "POSITIVE")
-
 
 class Comparison(NamedTuple):
     """A row of the table: runs by their names in the ledger."""
@@ -32,7 +30,14 @@ class Comparison(NamedTuple):
     twins: str | None
 
 
-COMPARISONS = [Comparison("sst2-student", "sst2-teacher", "sst2-twin")]
+COMPARISONS = [
+    Comparison("sst2-student", "sst2-teacher", "sst2-twin"),
+    Comparison("sst2-student-twice", "sst2-teacher", None),
+    Comparison("sst2-student-plain", "sst2-teacher", None),
+    Comparison("sst2-narrow", "sst2-teacher", None),
+    Comparison("sst2-three", "sst2-teacher", None),
+    Comparison("banking77-student", "banking77-teacher", None),
+]
 
 
 def right(name: str) -> NDArray[np.bool_]:
@@ -44,14 +49,16 @@ def right(name: str) -> NDArray[np.bool_]:
 
 
 def _is_right(values: dict[str, str]) -> bool:
-    scores = [float(values[label]) for label in LABELS]
-    return int(np.argmax(scores)) == int(values["label"])
+    """Of a row of `score --predictions`: its line, its label (a name or an id), and what each label got."""
+    _, gold, *names = values
+    said = max(names, key=lambda name: float(values[name]))
+    return values[gold] in (said, str(names.index(said)))
 
 
 def table() -> str:
     """The Markdown table; of what was not run yet there is no row."""
     lines = [
-        "| students | seeds | SST-2 dev, mean | least to greatest | kept of the teacher's | gain over twins |",
+        "| students | seeds | accuracy, mean | least to greatest | kept of the teacher's | gain over twins |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for students, teacher, twins in COMPARISONS:
