@@ -1,4 +1,4 @@
-"""How fast the embedded model is beside transformers' pipeline on the same weights in float32, same threads.
+"""How fast the embedded model is beside transformers' pipeline on a float32 model of the same shape, same threads.
 
     python benchmarks/speed.py [ROUNDS]        (needs transformers, torch and ../shared)
 

@@ -2,9 +2,9 @@
 
     python benchmarks/start.py [ROUNDS]        (needs transformers, torch and ../shared)
 
-Both run the same weights; transformers in float32, for on a processor float16 is slower. Rounds are interleaved (each
-once a round), because machines are noisy; medians. Memory is VmHWM, which a process reads of itself at its end: what
-wait4 tells of a child can be its parent's.
+Both run a model of the same shape; transformers in float32, for on a processor float16 is slower. Rounds are
+interleaved (each once a round), because machines are noisy; medians. Memory is VmHWM, which a process reads of itself
+at its end: what wait4 tells of a child can be its parent's.
 """
 
 from __future__ import annotations
