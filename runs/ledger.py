@@ -2,17 +2,19 @@
 
     python runs/ledger.py            all that is missing
     python runs/ledger.py rte stsb   only these
-    python runs/ledger.py --table    only the table of docs/lab.md
+    python runs/ledger.py --table    only the table of its page
+    python runs/ledger.py --ledger runs-ablation.toml
 
 What a run makes lies in runs/out/, outside git. What it found is committed: in docs/runs/NAME.json the score, the
 curve in 100 points, minutes, machine, versions; in NAME.predictions.tsv.gz what it said of each row that it was scored
-on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. docs/lab.md has a table of them between
-two comments. A run that is done is not done again, unless its result is removed; one that was
+on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. the ledger's page has a table of them
+between two comments. A run that is done is not done again, unless its result is removed; one that was
 interrupted is gone on with.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shlex
@@ -27,7 +29,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "runs"
-LAB = ROOT / "docs" / "lab.md"
 POINTS = 100  # of a curve
 
 
@@ -65,10 +66,10 @@ class Run:
         return self.result.exists() if self.trains else (ROOT / self.output).exists()
 
 
-def read(path: Path) -> list[Run]:
-    """The runs of a ledger; an entry with trials or seeds is one run for each, NAME-trial-NUMBER or NAME-SEED."""
-    runs = []
-    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["run"]:
+def read(path: Path) -> tuple[Path, list[Run]]:
+    """A ledger's page and its runs: of an entry with trials or seeds NAME-trial-NUMBER or NAME-SEED for each."""
+    ledger, runs = tomllib.loads(path.read_text(encoding="utf-8")), []
+    for entry in ledger["run"]:
         trials, seeds = entry.pop("trials", []), entry.pop("seeds", None)
         for number, flags in enumerate(trials):
             about = f"trial for {entry['name']}: `{flags}`"
@@ -79,7 +80,7 @@ def read(path: Path) -> list[Run]:
             if seeds is None
             else [_variant(entry, f"{seed}", f"--seed {seed}") for seed in seeds]
         )
-    return runs
+    return ROOT / ledger["page"], runs
 
 
 def _variant(entry: dict[str, Any], suffix: str, flags: str) -> Run:
@@ -212,15 +213,19 @@ def write_between(name: str, text: str, page: Path) -> None:
 
 def main() -> None:
     """Do the runs that the command line names, or all, and write the table."""
-    runs = read(ROOT / "runs.toml")
-    names = [name for name in sys.argv[1:] if name != "--table"]
-    if unknown := set(names) - {run.name for run in runs}:
-        sys.exit(f"runs.toml has no {', '.join(unknown)}; it has {', '.join(run.name for run in runs)}")
+    parser = argparse.ArgumentParser(description="Do what is missing of a ledger, and write its table.")
+    parser.add_argument("names", nargs="*", help="only these runs")
+    parser.add_argument("--ledger", type=Path, default=ROOT / "runs.toml")
+    parser.add_argument("--table", action="store_true", help="only the table")
+    asked = parser.parse_args()
+    page, runs = read(asked.ledger)
+    if unknown := set(asked.names) - {run.name for run in runs}:
+        sys.exit(f"{asked.ledger} has no {', '.join(unknown)}; it has {', '.join(run.name for run in runs)}")
     for run in runs:
-        if "--table" not in sys.argv and (not names or run.name in names) and not run.is_done:
+        if not asked.table and (not asked.names or run.name in asked.names) and not run.is_done:
             do(run)
-            write_between("runs", table(runs), LAB)
-    write_between("runs", table(runs), LAB)
+            write_between("runs", table(runs), page)
+    write_between("runs", table(runs), page)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from ledger import LAB, RESULTS, write_between
+from ledger import RESULTS, ROOT, write_between
 
 from distilbert.files.tables import read_rows
 from distilbert.metrics.intervals import over_seeds
@@ -85,4 +85,4 @@ def _percent(estimate: Estimate, form: str, unit: str) -> str:
 
 
 if __name__ == "__main__":
-    write_between("students", table(), LAB)
+    write_between("students", table(), ROOT / "docs" / "lab.md")

@@ -46,7 +46,9 @@ def test_sentences_end_where_they_should_and_are_told_once() -> None:
 
 
 def test_the_ledger_names_commands_that_are_there() -> None:
-    for run in load("ledger").read(ROOT / "runs.toml"):
+    page, runs = load("ledger").read(ROOT / "runs.toml")
+    assert "<!-- runs: begin -->" in page.read_text(encoding="utf-8")
+    for run in runs:
         words = run.make.split()
         files = [
             word
@@ -61,6 +63,7 @@ def test_the_ledger_names_commands_that_are_there() -> None:
 def test_a_run_with_trials_and_seeds_is_one_for_each(tmp_path: Path) -> None:
     (tmp_path / "runs.toml").write_text(
         """
+        page = "docs/lab.md"
         [[run]]
         name = "student"
         about = "a student"
@@ -73,7 +76,7 @@ def test_a_run_with_trials_and_seeds_is_one_for_each(tmp_path: Path) -> None:
         minutes = { cpu = 1, gpu = 1 }
         """
     )
-    runs = load("ledger").read(tmp_path / "runs.toml")
+    _, runs = load("ledger").read(tmp_path / "runs.toml")
     make = "distilbert distil --recipe recipes/student.toml --out runs/out/student"
     assert [(run.name, run.output, run.make, run.score) for run in runs] == [
         ("student-trial-0", "runs/out/student-trial-0", f"{make}-trial-0 --dropout 0", ""),
