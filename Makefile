@@ -6,7 +6,7 @@ EMBEDDED = src/distilbert/embedded/distilbert-sst2
 STUDENT = runs/out/sst2-student-0
 SST2 = ../shared/data/sst2
 
-.PHONY: help demo test test-full test-run test-parity lint format embedded figures runs clean
+.PHONY: help demo test test-full test-run test-parity lint format embedded figures runs ablation clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ runs: .venv-dev/ready ## the project's own training runs that are missing, in or
 	.venv-dev/bin/python runs/ledger.py
 	.venv-dev/bin/python runs/students.py
 	.venv-dev/bin/python runs/curves.py
+
+ablation: .venv-dev/ready ## the ablation's runs that are missing, after `make runs`: hours (needs ../shared)
+	.venv-dev/bin/python runs/ledger.py --ledger runs-ablation.toml
+	.venv-dev/bin/python runs/ablation.py
 
 clean: ## remove the environments
 	rm -rf .venv .venv-run .venv-dev

@@ -9,6 +9,10 @@ scores 2 points too high on them. So whole sentences are held back, with every p
 
     python runs/sst2_split.py write ../shared/data/sst2/train.tsv runs/out/sst2   (from the committed row numbers)
     python runs/sst2_split.py choose ../shared/data/sst2/train.tsv ../shared/data/sst2/train_sentences.tsv
+
+A part of the rows, whole sentences with every phrase inside them, as many as have so many rows:
+
+    python runs/sst2_split.py part TRAIN ../shared/data/sst2/train_sentences.tsv ROWS OUT
 """
 
 from __future__ import annotations
@@ -81,8 +85,27 @@ def write(train: Path, out: Path) -> None:
         print(f"{out / name}.tsv: {len(lines):,} rows")
 
 
+def part(rows: list[Words], sentences: list[Words], count: int, seed: int = 0) -> list[int]:
+    """The lines, from 0, of the rows inside sentences that are drawn until there are `count` of them or more.
+
+    >>> rows = [("a", "fine", "film"), ("fine",), ("a", "dull", "film"), ("film",)]
+    >>> len(part(rows, [rows[0], rows[2]], count=1)) in (2, 3)
+    True
+    """
+    lines = defaultdict(list)
+    for line, words in enumerate(rows):
+        lines[words].append(line)
+    chosen: set[int] = set()
+    for words in random.Random(seed).sample(sentences, len(sentences)):
+        if len(chosen) >= count:
+            break
+        if words in lines:  # others are held back
+            chosen |= {line for piece in inside(words) for line in lines.get(piece, ())}
+    return sorted(chosen)
+
+
 def main() -> None:
-    """Write the split's files, or choose the split anew."""
+    """Write the split's files, choose the split anew, or write a part."""
     action, train, other = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     if action == "write":
         write(train, other)
@@ -91,6 +114,13 @@ def main() -> None:
         [words_of(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
         for path in (train, other)
     )
+    if action == "part":
+        header, *lines = train.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept, out = part(rows, sentences, int(sys.argv[4])), Path(sys.argv[5])
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(header + "".join(lines[line] for line in kept), encoding="utf-8")
+        print(f"{out}: {len(kept):,} rows")
+        return
     held, dropped = choose(rows, sentences, SENTENCES)
     SPLIT.write_text(json.dumps({"held_back": gaps(held), "dropped": gaps(dropped)}) + "\n")
     left = len(rows) - len(held) - len(dropped)
