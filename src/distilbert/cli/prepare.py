@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Examples:
   distilbert prepare texts.txt --out my-data/
   distilbert prepare texts.txt --out my-data/ --resume
-  distilbert prepare texts.txt reviews.csv.gz --column review --tokenizer my-teacher/ --out my-data/
+  distilbert prepare reviews.csv reviews.csv.gz --column review --tokenizer my-teacher/ --out my-data/
   distilbert prepare texts.txt --out my-data/ --repair"""
 )
 @click.argument("corpus", nargs=-1, required=True, metavar="CORPUS...")
