@@ -7,13 +7,12 @@ import os
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from bundles import sentences
+from corpora import save_corpus
 from tiny import tiny_checkpoint
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SMALL = {
     "epochs": 2,
@@ -58,6 +57,15 @@ def lessons(folder: Path, rows: int = 80, **changes: Any) -> dict[str, Any]:
     return {**SMALL, **files, **changes}
 
 
+def language(folder: Path, **changes: Any) -> dict[str, Any]:
+    """As `lessons`, for a student that learns a language from a corpus, beside a BERT."""
+    teacher = folder / "guesser"
+    if not teacher.exists():
+        tiny_checkpoint(teacher, model_type="bert", head="masked-lm", n_layers=4)
+        save_corpus(folder / "data", 90)
+    return {**SMALL, "teacher": str(teacher), "data": str(folder / "data"), "hold_back": 10, **changes}
+
+
 def log_of(folder: Path) -> list[dict[str, Any]]:
     """The lines of a run's log."""
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -72,7 +80,11 @@ import torch
 from distilbert.training import recipe as recipes
 
 command, out = sys.argv[1], Path(sys.argv[3])
-recipe = getattr(recipes, f"{command.capitalize()}Recipe")(**json.loads(sys.argv[2]))
+values = json.loads(sys.argv[2])
+kind = "General" if "data" in values else command.capitalize()
+recipe = getattr(recipes, f"{kind}Recipe")(**values)
+if kind == "General":
+    sys.modules["distilbert.corpus.shards"] = import_module("corpora")
 """
 
 # And in `sys.argv` for each start but the last when it is to be killed: from which step
@@ -139,7 +151,8 @@ def _free_port() -> int:
 
 
 def _python(code: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]  # for what is in here
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths), **environment}
     return subprocess.run(
         [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=250, env=surroundings
     )

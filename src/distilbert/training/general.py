@@ -55,12 +55,12 @@ def _prepare(recipe: GeneralRecipe, teacher: Path, start: Path, runner: Runner, 
 
     Raises `OptionError` for knobs that do not suit these, and what reading them raises.
     """
-    corpus = import_module("distilbert.corpus").open_corpus(Path(recipe.data))
+    corpus = import_module("distilbert.corpus.shards").open_corpus(Path(recipe.data))
     tokenizer = DistilBertTokenizer.from_folder(start)
     tokenizer.model_input_names = [*DISTILBERT_INPUTS]  # a BERT's would give its student token types
     vocabularies = {
-        f"the teacher {recipe.teacher}": words_of(DistilBertTokenizer.from_folder(teacher)),
-        f"the data {recipe.data}": [*corpus.vocabulary],
+        f"The teacher {recipe.teacher}": words_of(DistilBertTokenizer.from_folder(teacher)),
+        f"the data {recipe.data}": words_of(DistilBertTokenizer.from_folder(corpus.tokenizer)),
         f"the student {recipe.student}": words_of(tokenizer),
     }
     compare_vocabularies(vocabularies)

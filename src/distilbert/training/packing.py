@@ -17,7 +17,7 @@ from distilbert.errors import DataError
 from distilbert.training.losses import IGNORED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -36,8 +36,8 @@ class Corpus(Protocol):
         """Tokens of each text, special ones not counted, `[texts]`."""
 
     @property
-    def vocabulary(self) -> Sequence[str]:
-        """The tokenizer's tokens, by id."""
+    def tokenizer(self) -> Path:
+        """The folder of the tokenizer that made the ids."""
 
     def text_ids(self, row: int) -> NDArray[Any]:
         """A text's token ids, without special ones."""
