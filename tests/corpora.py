@@ -1,15 +1,14 @@
-"""A small corpus on disk, with the interface of `distilbert.corpus.shards`, until that room is here."""
+"""Small corpora: in memory, or as `distilbert prepare` makes them."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bundles import sentences
 from tiny import VOCABULARY
 
+from distilbert.corpus.prepare import plan, preparation
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
@@ -26,8 +25,10 @@ def tokenizer(words: Sequence[str] = VOCABULARY) -> DistilBertTokenizer:
 class SmallCorpus:
     """Token ids of texts, in memory."""
 
-    def __init__(self, texts: Sequence[Sequence[int]], tokenizer: Path = Path()) -> None:
-        self.texts, self.tokenizer = [np.asarray(text, np.int32) for text in texts], tokenizer
+    tokenizer = Path()
+
+    def __init__(self, texts: Sequence[Sequence[int]]) -> None:
+        self.texts = [np.asarray(text, np.uint16) for text in texts]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -42,19 +43,11 @@ def corpus_of(texts: Sequence[str]) -> SmallCorpus:
     return SmallCorpus([tokenizer()(text, add_special_tokens=False).input_ids for text in texts])
 
 
-def save_corpus(folder: Path, texts: int, longest: int = 12, words: Sequence[str] = VOCABULARY) -> Path:
-    """Write a corpus of so many texts."""
-    corpus = corpus_of(sentences(texts, longest=longest))
-    folder.mkdir()
-    ends = np.cumsum([0, *corpus.lengths])
-    np.savez(folder / "corpus.npz", ids=np.concatenate(corpus.texts), ends=ends)
-    tokenizer(words).save_pretrained(folder / "tokenizer")
+def save_corpus(folder: Path, texts: Sequence[str], words: Sequence[str] = VOCABULARY) -> Path:
+    """Prepare a corpus of these texts."""
+    file = folder.with_suffix(".txt")
+    file.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    its = tokenizer(words)
+    with preparation(folder, plan([str(file)], "text", its), resume=False) as made:
+        made.go_on(iter(texts), its, 1, lambda _: None)
     return folder
-
-
-def open_corpus(folder: Path) -> SmallCorpus:
-    """Read it back."""
-    with np.load(folder / "corpus.npz") as saved:
-        ids, ends = saved["ids"], saved["ends"]
-    texts = [ids[start:end] for start, end in pairwise(ends)]
-    return SmallCorpus(texts, folder / "tokenizer")

@@ -7,12 +7,14 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bundles import sentences
 from corpora import save_corpus
 from tiny import tiny_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SMALL = {
     "epochs": 2,
@@ -62,7 +64,7 @@ def language(folder: Path, **changes: Any) -> dict[str, Any]:
     teacher = folder / "guesser"
     if not teacher.exists():
         tiny_checkpoint(teacher, model_type="bert", head="masked-lm", n_layers=4)
-        save_corpus(folder / "data", 90)
+        save_corpus(folder / "data", sentences(90, longest=12))
     return {**SMALL, "teacher": str(teacher), "data": str(folder / "data"), "hold_back": 10, **changes}
 
 
@@ -83,8 +85,6 @@ command, out = sys.argv[1], Path(sys.argv[3])
 values = json.loads(sys.argv[2])
 kind = "General" if "data" in values else command.capitalize()
 recipe = getattr(recipes, f"{kind}Recipe")(**values)
-if kind == "General":
-    sys.modules["distilbert.corpus.shards"] = import_module("corpora")
 """
 
 # And in `sys.argv` for each start but the last when it is to be killed: from which step
@@ -151,8 +151,7 @@ def _free_port() -> int:
 
 
 def _python(code: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]  # for what is in here
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths), **environment}
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     return subprocess.run(
         [sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=250, env=surroundings
     )

@@ -9,9 +9,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import corpora
 import pytest
-from corpora import save_corpus
+from bundles import sentences
 from situations import Command, complaint, contents, on_a_terminal
 from small_runs import rows_file
 from their_models import tiny_roberta
@@ -130,12 +129,10 @@ def test_each_knob_of_a_recipe_is_a_flag_whose_help_tells_the_default() -> None:
                 assert default == str(field.default), name
 
 
-def test_a_student_learns_a_language_from_a_prepared_corpus(
-    here: Path, distilbert: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "distilbert.corpus.shards", corpora)
+def test_a_student_learns_a_language_from_a_prepared_corpus(here: Path, distilbert: Command) -> None:
     tiny_checkpoint(here / "teacher", model_type="bert", head="masked-lm", n_layers=4)
-    save_corpus(here / "data", 60)
+    (here / "texts.txt").write_text("".join(f"{text}\n" for text in sentences(60, longest=12)))
+    assert distilbert("prepare", "texts.txt", "--tokenizer", "teacher", "--out", "data").code == 0
     line = ["distil", "--task", "fill-mask", "--teacher", "teacher", "--data", "data", "--out", "out"]
     outcome = distilbert(*line, "--hold-back", 8, *QUICK)
     assert outcome.code == 0, outcome.err

@@ -6,18 +6,18 @@ import json
 import random
 import shutil
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
-import corpora
 import numpy as np
 import pytest
 import torch
+from bundles import sentences
 from corpora import save_corpus
 from safetensors.numpy import load_file
 from small_runs import language, log_of, run_killed, run_together
 from tiny import VOCABULARY, tiny_checkpoint
 
+from distilbert.corpus.shards import open_corpus
 from distilbert.errors import OptionError
 from distilbert.models import model_class
 from distilbert.training.distil import distil
@@ -34,8 +34,7 @@ pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarnin
 
 
 @pytest.fixture(autouse=True)
-def _stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "distilbert.corpus.shards", corpora)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISTILBERT_CACHE", str(tmp_path / "cache"))
 
 
@@ -112,16 +111,15 @@ def test_held_back_texts_and_their_equals_are_not_learnt(
     pack = general.pack
 
     def noted(texts: Any, *rest: Any) -> Any:
-        corpus = corpora.open_corpus(tmp_path / "data")
+        corpus = open_corpus(tmp_path / "data")
         seen.append({corpus.text_ids(int(text)).tobytes() for text in texts})
         return pack(texts, *rest)
 
     monkeypatch.setattr(general, "pack", noted)
     recipe = language(tmp_path)
     shutil.rmtree(tmp_path / "data")
-    texts = corpora.sentences(30, longest=12) * 3
-    monkeypatch.setattr(corpora, "sentences", lambda *_, **__: texts)
-    save_corpus(tmp_path / "data", 90)
+    texts = sentences(30, longest=12)
+    save_corpus(tmp_path / "data", texts * 3)
     distil(GeneralRecipe(**{**recipe, "epochs": 1}), tmp_path / "out")
     train, held = seen
     assert not train & held
@@ -150,6 +148,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"max_texts": 1000},
         r"has \d+ texts to learn from, and 1,000 were asked for",
     ),
+    "nothing left to learn from": (
+        {"hold_back": 90},
+        "hold_back 90 leaves none of the 90 texts of .* to learn from",
+    ),
+    "a corpus of one word": ({"data": "one-word"}, "hold_back 10 leaves none of the 1 texts"),
     "a layer that is not there": ({"layers": [7]}, r"layers names 7; the model's are 0 to 3"),
 }
 
@@ -162,7 +165,8 @@ def test_what_cannot_be_is_refused_at_the_start(tmp_path: Path, name: str) -> No
     tiny_checkpoint(tmp_path / "cut", head="masked-lm", vocab_size=130)
     words = [*VOCABULARY]
     words[40], words[41] = words[41], words[40]
-    save_corpus(tmp_path / "other", 20, words=words)
+    save_corpus(tmp_path / "other", sentences(20, longest=12), words)
+    save_corpus(tmp_path / "one-word", ["film"])
     paths = {knob: str(tmp_path / value) for knob, value in changes.items() if isinstance(value, str)}
     with pytest.raises(OptionError, match=says):
         run(tmp_path, **{**changes, **paths})
@@ -199,6 +203,12 @@ def test_cosine_alone_leaves_the_head_as_it_is(tmp_path: Path) -> None:
     assert student["vocab_layer_norm.weight"].shape == (32,)
     lin = "distilbert.transformer.layer.0.ffn.lin1.weight"
     assert np.abs(student[lin] - teacher["bert.encoder.layer.0.intermediate.dense.weight"]).max() > 1e-4
+
+
+def test_a_corpus_of_one_word_is_one_row(tmp_path: Path) -> None:
+    data = save_corpus(tmp_path / "one-word", ["film"])
+    result = json.loads((run(tmp_path, data=str(data), hold_back=0) / "training.json").read_text())
+    assert (result["rows"], result["steps"], result["held_back"]) == (1, 2, {})
 
 
 def test_a_narrower_student_learns_beside_a_wider_teacher(tmp_path: Path) -> None:

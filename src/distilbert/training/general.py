@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from distilbert.corpus.shards import open_corpus
 from distilbert.errors import OptionError
 from distilbert.files.hub import resolve
 from distilbert.models import model_class
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import nn
 
     from distilbert.files.checkpoint import Checkpoint
-    from distilbert.training.evaluation import Runner
+    from distilbert.models.pretrained import PretrainedModel
+    from distilbert.training.evaluation import Evaluation, Runner
     from distilbert.training.events import Event
     from distilbert.training.packing import Corpus
     from distilbert.training.recipe import GeneralRecipe
@@ -55,56 +57,68 @@ def _prepare(recipe: GeneralRecipe, teacher: Path, start: Path, runner: Runner, 
 
     Raises `OptionError` for knobs that do not suit these, and what reading them raises.
     """
-    corpus = import_module("distilbert.corpus.shards").open_corpus(Path(recipe.data))
+    corpus = open_corpus(Path(recipe.data))
     tokenizer = DistilBertTokenizer.from_folder(start)
     tokenizer.model_input_names = [*DISTILBERT_INPUTS]  # a BERT's would give its student token types
-    vocabularies = {
-        f"The teacher {recipe.teacher}": words_of(DistilBertTokenizer.from_folder(teacher)),
-        f"the data {recipe.data}": words_of(DistilBertTokenizer.from_folder(corpus.tokenizer)),
-        f"the student {recipe.student}": words_of(tokenizer),
-    }
-    compare_vocabularies(vocabularies)
-    taught = read_weights(teacher)
-    if taught.head != "masked-lm":
-        raise OptionError(
-            f"The teacher {recipe.teacher} has no head that guesses words.",
-            "Train one first: distilbert finetune --task fill-mask (--freeze-body: the head alone).",
-        )
-    checkpoint = read_weights(start) if start != teacher else taught
+    compare_vocabularies(
+        {
+            f"The teacher {recipe.teacher}": words_of(DistilBertTokenizer.from_folder(teacher)),
+            f"the data {recipe.data}": words_of(DistilBertTokenizer.from_folder(corpus.tokenizer)),
+            f"the student {recipe.student}": words_of(tokenizer),
+        }
+    )
+    taught = _with_head(read_weights(teacher), f"teacher {recipe.teacher}")
+    checkpoint = _with_head(read_weights(start), f"student {recipe.student}") if start != teacher else taught
     for config in (taught.config, checkpoint.config):
         check_length(recipe.max_length, config)
     masks = Masks(vocabulary_of(tokenizer, checkpoint.config.vocab_size), recipe.mask_share, recipe.seed)
-    train, held = _split(corpus, recipe)
 
     def packed(texts: NDArray[np.int64]) -> PackedTexts:
         packing = pack(texts, corpus.lengths[texts], recipe.max_length, recipe.seed)
         return PackedTexts(corpus, packing, masks, tokenizer)
 
-    data, judging = packed(train), packed(held) if len(held) else None
+    train, held = _split(corpus, recipe)
+    student = _student(checkpoint, recipe)
+    width = taught.config.dim if "cosine" in recipe.weights else None
+    beside = _beside(taught, recipe, runner)
+    return Work(
+        student,
+        tokenizer,
+        Guesser(student, width, recipe.seed),
+        packed(train),
+        TripleLoss(recipe.weights, beside, recipe.temperature, recipe.soft_on),
+        _judge(packed(held), recipe, runner) if len(held) else None,
+        len(held),
+        judged_first=True,
+    )
+
+
+def _with_head(checkpoint: Checkpoint, name: str) -> Checkpoint:
+    if checkpoint.head != "masked-lm":
+        raise OptionError(
+            f"The {name} has no head that guesses words.",
+            "Train one first: distilbert finetune --task fill-mask (--freeze-body: the head alone).",
+        )
+    return checkpoint
+
+
+def _student(checkpoint: Checkpoint, recipe: GeneralRecipe) -> PretrainedModel:
     student = masked_lm(student_of(checkpoint, recipe), recipe)
     if not recipe.weights.keys() & {
         "soft",
         "masked",
-    }:  # what nothing is learnt of, several processes wait for
-        body = {id(parameter) for parameter in student.base_model.parameters()}
-        for parameter in student.parameters():
-            parameter.requires_grad_(id(parameter) in body and parameter.requires_grad)
-    guesser = Guesser(student, taught.config.dim if "cosine" in recipe.weights else None, recipe.seed)
-    objective = TripleLoss(
-        recipe.weights, _beside(taught, recipe, runner), recipe.temperature, recipe.soft_on
-    )
-    evaluate = (
-        partial(
-            evaluate_losses,
-            runner=runner,
-            data=judging,
-            objective=TripleLoss({"masked": 1.0}, None),
-            at_once=min(BATCH, recipe.micro_batch or recipe.batch_size),
-        )
-        if judging
-        else None
-    )
-    return Work(student, tokenizer, guesser, data, objective, evaluate, len(held), judged_first=True)
+    }:  # several processes would wait for the head's gradients
+        body = {*student.base_model.parameters()}
+        for parameter in {*student.parameters()} - body:
+            parameter.requires_grad_(False)
+    return student
+
+
+def _judge(data: PackedTexts, recipe: GeneralRecipe, runner: Runner) -> Callable[[nn.Module], Evaluation]:
+    """What scores a student on texts: by the cross entropy of their masked words, the same ones each time."""
+    objective = TripleLoss({"masked": 1.0}, None)
+    at_once = min(BATCH, recipe.micro_batch or recipe.batch_size)  # what training has the memory for
+    return partial(evaluate_losses, runner=runner, data=data, objective=objective, at_once=at_once)
 
 
 def _beside(checkpoint: Checkpoint, recipe: GeneralRecipe, runner: Runner) -> Guesser | None:
@@ -147,6 +161,11 @@ def _split(corpus: Corpus, recipe: GeneralRecipe) -> tuple[NDArray[np.int64], ND
     alike = texts[np.isin(lengths[texts], lengths[held])]  # reading all would take long
     held = np.array([text for text in alike if corpus.text_ids(int(text)).tobytes() in ids], np.int64)
     train = order[~np.isin(order, held)]
+    if len(held) and not len(train):
+        raise OptionError(
+            f"hold_back {recipe.hold_back:,} leaves none of the {len(texts):,} texts of {recipe.data} to learn from.",
+            "Hold fewer back.",
+        )
     if recipe.max_texts is not None and recipe.max_texts > len(train):
         raise OptionError(
             f"{recipe.data} has {len(train):,} texts to learn from, and {recipe.max_texts:,} were asked for.",
