@@ -231,9 +231,8 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path: Pat
     assert evaluations(tmp_path / "whole") == evaluations(tmp_path / "killed")
 
 
-@pytest.mark.parametrize("soft_on", ["all", "masked"])
-def test_two_processes_take_the_steps_of_one(tmp_path: Path, soft_on: str) -> None:
-    recipe = language(tmp_path, dropout=0.0, batch_size=5, soft_on=soft_on)
+def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+    recipe = language(tmp_path, dropout=0.0, batch_size=5)
     distil(GeneralRecipe(**recipe), tmp_path / "alone")
     run_together(recipe, tmp_path / "together", "distil")
     losses = [[line["loss"] for line in log_of(tmp_path / name)] for name in ("alone", "together")]

@@ -104,10 +104,8 @@ def _with_head(checkpoint: Checkpoint, name: str) -> Checkpoint:
 
 def _student(checkpoint: Checkpoint, recipe: GeneralRecipe) -> PretrainedModel:
     student = masked_lm(student_of(checkpoint, recipe), recipe)
-    if not recipe.weights.keys() & {
-        "soft",
-        "masked",
-    }:  # several processes would wait for the head's gradients
+    learns_words = recipe.weights.keys() & {"soft", "masked"}
+    if not learns_words:  # several processes would wait for the head's gradients
         body = {*student.base_model.parameters()}
         for parameter in {*student.parameters()} - body:
             parameter.requires_grad_(False)

@@ -147,6 +147,7 @@ def _result(
         "task": work.model.task,
         **{knob: getattr(recipe, knob) for knob in _ORIGINS if getattr(recipe, knob, None) is not None},
         "rows": len(work.data.lengths),
+        "tokens": int(work.data.lengths.sum()),  # of these rows, as an epoch sees them
         "held_back_rows": work.held_back,
         "steps": position.step,
         "kept_step": position.best_step if best else position.step,
