@@ -15,7 +15,7 @@ from bundles import sentences
 from corpora import save_corpus
 from safetensors.numpy import load_file
 from small_runs import language, log_of, run_killed, run_together
-from tiny import VOCABULARY, tiny_checkpoint
+from tiny import VOCABULARY, save_vocabulary, tiny_checkpoint
 
 from distilbert.corpus.shards import open_corpus
 from distilbert.errors import OptionError
@@ -143,6 +143,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"student": "cut"},
         "and the student .* have different .*: 130 is '.*' and None",
     ),
+    "a student with room for more words": (
+        {"student": "padded"},
+        "guesses among .* words, the student .* among",
+    ),
+    "a student without a head": ({"student": "classifier"}, r"The student .* has no head that guesses words"),
     "more tokens than it reads": ({"max_length": 65}, r"max_length is 65; the model reads 64 tokens"),
     "more texts than there are": (
         {"max_texts": 1000},
@@ -163,6 +168,8 @@ def test_what_cannot_be_is_refused_at_the_start(tmp_path: Path, name: str) -> No
     language(tmp_path)
     tiny_checkpoint(tmp_path / "classifier")
     tiny_checkpoint(tmp_path / "cut", head="masked-lm", vocab_size=130)
+    tiny_checkpoint(tmp_path / "padded", head="masked-lm", vocab_size=len(VOCABULARY) + 3)
+    save_vocabulary(tmp_path / "padded")
     words = [*VOCABULARY]
     words[40], words[41] = words[41], words[40]
     save_corpus(tmp_path / "other", sentences(20, longest=12), words)

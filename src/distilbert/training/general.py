@@ -67,10 +67,7 @@ def _prepare(recipe: GeneralRecipe, teacher: Path, start: Path, runner: Runner, 
             f"the student {recipe.student}": words_of(tokenizer),
         }
     )
-    taught = _with_head(read_weights(teacher), f"teacher {recipe.teacher}")
-    checkpoint = _with_head(read_weights(start), f"student {recipe.student}") if start != teacher else taught
-    for config in (taught.config, checkpoint.config):
-        check_length(recipe.max_length, config)
+    taught, checkpoint = _checkpoints(recipe, teacher, start)
     masks = Masks(vocabulary_of(tokenizer, checkpoint.config.vocab_size), recipe.mask_share, recipe.seed)
 
     def packed(texts: NDArray[np.int64]) -> PackedTexts:
@@ -91,6 +88,21 @@ def _prepare(recipe: GeneralRecipe, teacher: Path, start: Path, runner: Runner, 
         len(held),
         judged_first=True,
     )
+
+
+def _checkpoints(recipe: GeneralRecipe, teacher: Path, start: Path) -> tuple[Checkpoint, Checkpoint]:
+    """The teacher's, and that from which the student starts: both guess the same words, in texts long enough."""
+    taught = _with_head(read_weights(teacher), f"teacher {recipe.teacher}")
+    begun = _with_head(read_weights(start), f"student {recipe.student}") if start != teacher else taught
+    for checkpoint in (taught, begun):
+        check_length(recipe.max_length, checkpoint.config)
+    if taught.config.vocab_size != begun.config.vocab_size:  # equal vocabularies, one with room for more
+        raise OptionError(
+            f"The teacher {recipe.teacher} guesses among {taught.config.vocab_size:,} words, the student "
+            f"{recipe.student} among {begun.config.vocab_size:,}.",
+            "Let the student start from the teacher.",
+        )
+    return taught, begun
 
 
 def _with_head(checkpoint: Checkpoint, name: str) -> Checkpoint:
