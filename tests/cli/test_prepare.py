@@ -193,13 +193,20 @@ print([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0
 
 @pytest.mark.full
 @pytest.mark.timeout(1200)
-def test_memory_does_not_grow_with_the_corpus(tiny: Path, here: Path) -> None:
+def test_memory_does_not_grow_with_the_corpus_and_hardly_with_its_longest_line(
+    tiny: Path, here: Path
+) -> None:
     text, kilobytes = "".join(f"{text}\n" for text in sentences(20_000)), []
-    for times in (4, 16):  # 6 and 24 MB
-        (here / "many.txt").write_text(text * times)
-        line = ["prepare", "many.txt", "--tokenizer", tiny, "--threads", "2", "--out", f"data{times}"]
+    for name, corpus in {
+        "6 MB": text * 4,
+        "24 MB": text * 16,
+        "a line of 12 MB": text.replace("\n", " ") * 8,
+    }.items():
+        (here / "many.txt").write_text(corpus)
+        line = ["prepare", "many.txt", "--tokenizer", tiny, "--threads", "2", "--out", name]
         ended = subprocess.run(
             [sys.executable, "-c", MEASURED, *map(str, line)], check=True, capture_output=True, text=True
         )
         kilobytes.append(int(ended.stdout))
     assert kilobytes[1] < min(200_000, kilobytes[0] + 20_000), kilobytes
+    assert kilobytes[2] < kilobytes[0] + 15 * 12_000, kilobytes  # bytes a character

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from situations import contents, flipped
 from tiny import VOCABULARY
+from tokenizers.pre_tokenizers import Punctuation
 
 from distilbert.corpus import prepare as module
 from distilbert.corpus.prepare import finished, plan, preparation, repair, texts_of
@@ -74,8 +75,23 @@ def mended(corpus: list[str], out: Path, tokenizer: DistilBertTokenizer = TOKENI
 LINES = st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]), max_size=40)
 
 
+ODD = [
+    "",
+    " ",
+    "[MASK] the [SEP]",
+    "a" * 300,
+    " \u0301the",
+    "\u00e9\u0301",
+    "good\u00a0movie",
+    "\u4e2d\u6587",
+    "\u200bbad",
+]
+WORDS = LINES | st.sampled_from(ODD)
+
+
 @given(
-    st.lists(LINES | st.sampled_from(["", " ", "[MASK] the [SEP]", "a" * 300]), max_size=40),
+    # the longest of them are read in pieces
+    st.lists(WORDS | st.lists(WORDS | st.just("very"), max_size=30).map(" ".join), max_size=40),
     st.integers(1, 3),
 )
 @settings(max_examples=25)
@@ -97,6 +113,28 @@ def test_each_text_has_the_ids_that_the_tokenizer_gives_it_in_the_corpus_s_order
         assert data.lengths.tolist() == list(map(len, expected))
         assert data.manifest == made
         assert (made.rows, made.texts, made.tokens) == (len(lines) + 1, len(expected), data.lengths.sum())
+
+
+def with_added_words() -> DistilBertTokenizer:
+    tokenizer = DistilBertTokenizer({token: number for number, token in enumerate(VOCABULARY)})
+    tokenizer.backend_tokenizer.add_tokens(["good movie"])
+    return tokenizer
+
+
+def without_words() -> DistilBertTokenizer:
+    tokenizer = DistilBertTokenizer({token: number for number, token in enumerate(VOCABULARY)})
+    tokenizer.backend_tokenizer.pre_tokenizer = Punctuation()
+    return tokenizer
+
+
+@pytest.mark.parametrize("tokenizer", [with_added_words(), without_words()])
+def test_a_long_text_is_not_cut_where_a_token_may_hold_a_blank(
+    tokenizer: DistilBertTokenizer, tmp_path: Path
+) -> None:
+    text = "a good movie " * 20
+    (tmp_path / "a.txt").write_text(text)
+    prepared([str(tmp_path / "a.txt")], tmp_path / "data", tokenizer)
+    assert open_corpus(tmp_path / "data").text_ids(0).tolist() == tokenizer.text_ids(text)
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_threads(corpus: list[str], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,9 @@ from distilbert.files.tables import read_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from tokenizers import Tokenizer
 
     from distilbert.text.tokenizer import DistilBertTokenizer
 
@@ -232,14 +235,43 @@ def _tokenised(
     numbered = ((place // SHARD_BATCHES, batch) for place, batch in enumerate(_batches(rows)))
     chosen = ((number, batch) for number, batch in numbered if wanted(number))
 
+    backend = tokenizer.backend_tokenizer
+    cuts = _parts_at_blanks(backend)
+
+    def ids_of(texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        encodings = backend.encode_batch_fast(texts, add_special_tokens=False)
+        return [np.array(encoding.ids, np.uint32) for encoding in encodings]
+
     def tokenise(number: int, batch: list[str]) -> tuple[int, Piece]:
-        encodings = tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-        texts = [encoding.ids for encoding in encodings if len(encoding)]
-        ids = np.fromiter(chain.from_iterable(texts), np.uint32)
-        return number, Piece(len(batch), ids, np.fromiter(map(len, texts), np.int64))
+        *texts, last = batch  # which may be longer than a whole batch should be
+        pieces = _cut(last) if cuts else [last]
+        found = [*ids_of(texts), np.concatenate([ids for piece in pieces for ids in ids_of([piece])])]
+        lengths = np.array([len(ids) for ids in found], np.int64)
+        return number, Piece(len(batch), np.concatenate(found), lengths[lengths > 0])
 
     for number, pieces in groupby(_in_threads(tokenise, chosen, threads), key=lambda made: made[0]):
         yield number, (piece for _, piece in pieces)
+
+
+def _parts_at_blanks(backend: Tokenizer) -> bool:
+    """Whether the pieces of a text that is cut before blanks have the text's ids: no word or added token holds one."""
+    splitter = backend.pre_tokenizer
+    words = [word for word, _ in splitter.pre_tokenize_str("a b")] if splitter else []
+    added = [token.content for token in backend.get_added_tokens_decoder().values()]
+    return words == ["a", "b"] and all(token.split() == [token] for token in added)
+
+
+def _cut(text: str) -> Iterator[str]:
+    """Cut a text before blanks into pieces of at most `BATCH_CHARACTERS`, longer only where there is no blank."""
+    start = 0
+    while len(text) - start > BATCH_CHARACTERS:
+        end = text.rfind(" ", start + 1, start + BATCH_CHARACTERS + 1)
+        end = end if end >= 0 else text.find(" ", start + BATCH_CHARACTERS + 1)
+        if end < 0:
+            break
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def _batches(rows: Iterable[str]) -> Iterator[list[str]]:
