@@ -144,6 +144,16 @@ def run_together(recipe: dict[str, Any], out: Path, command: str = "finetune") -
     assert ended.returncode == 0, ended.stderr
 
 
+def launched(folder: Path, *line: str) -> str:
+    """What our command says on standard error, begun in `folder` by accelerate as two processes."""
+    # accelerate 1.15 starts a single process for `--cpu --num_processes 2`, without a word
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "-m", "distilbert"]
+    argv = [sys.executable, *launch, *line]
+    ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=250)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
+
+
 def _free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from bundles import sentences
+from corpora import save_corpus
 from situations import Command, complaint, contents, on_a_terminal
 from small_runs import rows_file
 from their_models import tiny_roberta
@@ -170,7 +171,11 @@ def test_the_examples_of_the_help_work_as_they_are_printed(start: Path, distilbe
     rows = "".join(f"film {n},0.{n % 10},{1 - n % 10 / 10}\n" for n in range(540))
     (start / "probabilities.csv").write_text(f"text,bad,good\n{rows}")
     (start / "recipe.toml").write_text('teacher = "my-classifier"\ntrain = "held_back.tsv"\nepochs = 1\n')
-    *whole, resumed = map(shlex.split, str(command.epilog).splitlines()[2:])
+    tiny_checkpoint(start / "my-bert", model_type="bert", head="masked-lm")
+    save_corpus(start / "DATA", sentences(540, longest=8))
+    *whole, resumed, general = map(shlex.split, str(command.epilog).splitlines()[2:])
+    outcome = distilbert(*general[1:], *QUICK, "--max-texts", 16)
+    assert outcome.code == 0, outcome.err
     for line in whole:
         outcome = distilbert(*line[1:], *QUICK, *([] if "--max-length" in line else ["--max-rows", 16]))
         assert outcome.code == 0, outcome.err

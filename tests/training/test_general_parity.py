@@ -14,7 +14,7 @@ import torch
 from bundles import sentences
 from corpora import save_corpus
 from safetensors.numpy import load_file
-from small_runs import language, log_of, run_killed, run_together
+from small_runs import language, launched, log_of, run_killed, run_together
 from tiny import VOCABULARY, save_vocabulary, tiny_checkpoint
 
 from distilbert.corpus.shards import open_corpus
@@ -22,7 +22,7 @@ from distilbert.errors import OptionError
 from distilbert.models import model_class
 from distilbert.training.distil import distil
 from distilbert.training.general import compare_vocabularies
-from distilbert.training.recipe import GeneralRecipe
+from distilbert.training.recipe import GeneralRecipe, write_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,6 +243,19 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     distil(GeneralRecipe(**recipe), tmp_path / "alone")
     run_together(recipe, tmp_path / "together", "distil")
     losses = [[line["loss"] for line in log_of(tmp_path / name)] for name in ("alone", "together")]
+    assert np.abs(np.subtract(*losses)).max() <= 1e-4
+
+
+@pytest.mark.full
+def test_accelerate_launches_two_processes_that_take_the_steps_of_one(tmp_path: Path) -> None:
+    recipe = language(tmp_path, dropout=0.0, batch_size=5, epochs=7)
+    distil(GeneralRecipe(**recipe), tmp_path / "alone")
+    (tmp_path / "recipe.toml").write_text(write_toml({"task": "fill-mask", **recipe}))
+    told = launched(tmp_path, "distil", "--recipe", "recipe.toml", "--out", "together")
+    assert told.count("epoch 7:") == 1  # one of them speaks
+    assert json.loads((tmp_path / "together" / "training.json").read_text())["device"] == "cpu × 2"
+    losses = [[line["loss"] for line in log_of(tmp_path / name)] for name in ("alone", "together")]
+    assert len(losses[0]) >= 50
     assert np.abs(np.subtract(*losses)).max() <= 1e-4
 
 

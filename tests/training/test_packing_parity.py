@@ -11,30 +11,21 @@ from bundles import sentences
 from corpora import SmallCorpus, corpus_of, tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packed import CLS, MASK, SEP, SPECIAL, packed
 from tiny import VOCABULARY, tiny_config
 
 from distilbert.errors import DataError
 from distilbert.models import model_class
 from distilbert.training.losses import IGNORED
-from distilbert.training.masking import Masks, Vocabulary
-from distilbert.training.packing import PackedTexts, pack
+from distilbert.training.packing import pack
 from distilbert.training.triple import Guesser, TripleLoss
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from distilbert.training.packing import Packing
+    from distilbert.training.packing import PackedTexts, Packing
 
 pytestmark = pytest.mark.parity
-
-SPECIAL = (0, 1, 2, 3, 4)
-CLS, SEP, MASK = 2, 3, 4
-
-
-def packed(corpus: SmallCorpus, max_length: int = 24, share: float = 0.15, seed: int = 1) -> PackedTexts:
-    packing = pack(np.arange(len(corpus.texts)), corpus.lengths, max_length, seed)
-    masks = Masks(Vocabulary(len(VOCABULARY), MASK, SPECIAL), share, seed)
-    return PackedTexts(corpus, packing, masks, tokenizer())
 
 
 @pytest.fixture(scope="module")
