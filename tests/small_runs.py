@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bundles import sentences
+from corpora import save_corpus
 from tiny import tiny_checkpoint
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ def lessons(folder: Path, rows: int = 80, **changes: Any) -> dict[str, Any]:
     return {**SMALL, **files, **changes}
 
 
+def language(folder: Path, **changes: Any) -> dict[str, Any]:
+    """As `lessons`, for a student that learns a language from a corpus, beside a BERT."""
+    teacher = folder / "guesser"
+    if not teacher.exists():
+        tiny_checkpoint(teacher, model_type="bert", head="masked-lm", n_layers=4)
+        save_corpus(folder / "data", sentences(90, longest=12))
+    return {**SMALL, "teacher": str(teacher), "data": str(folder / "data"), "hold_back": 10, **changes}
+
+
 def log_of(folder: Path) -> list[dict[str, Any]]:
     """The lines of a run's log."""
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -72,7 +82,9 @@ import torch
 from distilbert.training import recipe as recipes
 
 command, out = sys.argv[1], Path(sys.argv[3])
-recipe = getattr(recipes, f"{command.capitalize()}Recipe")(**json.loads(sys.argv[2]))
+values = json.loads(sys.argv[2])
+kind = "General" if "data" in values else command.capitalize()
+recipe = getattr(recipes, f"{kind}Recipe")(**values)
 """
 
 # And in `sys.argv` for each start but the last when it is to be killed: from which step
@@ -130,6 +142,16 @@ def run_together(recipe: dict[str, Any], out: Path, command: str = "finetune") -
         _COMMAND + _TOGETHER, command, json.dumps(recipe), str(out), ACCELERATE_USE_CPU="true", **network
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def launched(folder: Path, *line: str) -> str:
+    """What our command says on standard error, begun in `folder` by accelerate as two processes."""
+    # accelerate 1.15 starts a single process for `--cpu --num_processes 2`, without a word
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "-m", "distilbert"]
+    argv = [sys.executable, *launch, *line]
+    ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=250)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
 
 
 def _free_port() -> int:

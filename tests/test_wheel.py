@@ -25,6 +25,7 @@ LINES = {
     "distil": ["distil", "--teacher", "checkpoint", "--train", "reviews.csv", "--out", "student"],
     "finetune": ["finetune", "--model", "checkpoint", "--train", "reviews.csv", "--out", "tuned"],
     "info": ["info", "distilbert-sst2"],
+    "prepare": ["prepare", "reviews.csv", "--out", "data"],
     "report": ["report", "checkpoint", "distilbert-sst2", "--data", "reviews.csv", "--out", "report"],
     "score": ["score", "--file", "reviews.csv"],
     "verify": ["verify", "distilbert-sst2"],

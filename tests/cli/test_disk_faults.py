@@ -83,6 +83,27 @@ def test_answers_stand_whole_or_as_before_whichever_write_fails(
     assert_met(faults, {"ftruncate", "fsync", *WRITES})
 
 
+def test_a_corpus_stands_whole_or_goes_on_whichever_write_fails(
+    disk: Disk, distilbert: Command, tiny_classifier: Path
+) -> None:
+    texts = disk.folder.with_name("texts.txt")
+    texts.write_text("".join(f"{text}\n" for text in sentences(200)))
+    whole, out, faults = disk.folder.with_name("whole"), disk.folder / "data", []
+    line = ["prepare", texts, "--tokenizer", tiny_classifier, "--resume", "--out"]
+    assert distilbert(*line, whole).code == 0
+    with disk.command(*line, out) as command:
+        for fault, outcome in command.refused():
+            faults.append(fault)
+            if outcome.code:
+                assert_told(outcome, disk, out)
+                assert not out.exists(), fault
+                assert command().code == 0
+            assert contents(out) == contents(whole), fault
+            assert [path.name for path in disk.folder.iterdir()] == ["data"], fault
+            disk.empty()
+    assert_met(faults, {"mkdir", "fsync", *WRITES})
+
+
 def test_a_model_compiled_into_the_cache_is_whole_or_absent_whichever_write_fails(
     disk: Disk, distilbert: Command, tiny_classifier: Path
 ) -> None:

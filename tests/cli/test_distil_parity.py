@@ -10,6 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bundles import sentences
+from corpora import save_corpus
 from situations import Command, complaint, contents, on_a_terminal
 from small_runs import rows_file
 from their_models import tiny_roberta
@@ -115,14 +117,38 @@ def test_a_terminal_shows_where_it_is(start: Path, distilbert: Command) -> None:
 
 
 def test_each_knob_of_a_recipe_is_a_flag_whose_help_tells_the_default() -> None:
-    from distilbert.training.recipe import DistilRecipe
+    from distilbert.training.recipe import DistilRecipe, GeneralRecipe
 
-    assert set(KNOBS) == set(DistilRecipe.model_fields)
-    for name, field in DistilRecipe.model_fields.items():
-        told = re.search(r"\[([^\]]+)\]", str(KNOBS[name].get("help")))
-        if not field.is_required() and field.default not in (None, 0, []):
-            assert told, name
-            assert told[1] == str(field.default), name
+    assert set(KNOBS) == {*DistilRecipe.model_fields, *GeneralRecipe.model_fields}
+    for kind in (DistilRecipe, GeneralRecipe):
+        for name, field in kind.model_fields.items():
+            told = re.search(r"\[([^\]]+)\]", str(KNOBS[name].get("help")))
+            if not field.is_required() and field.default not in (None, 0, []) and name != "task":
+                assert told, name
+                usual, _, of_fill_mask = told[1].partition("; fill-mask ")
+                default = of_fill_mask if of_fill_mask and kind is GeneralRecipe else usual.split(";")[0]
+                assert default == str(field.default), name
+
+
+def test_a_student_learns_a_language_from_a_prepared_corpus(here: Path, distilbert: Command) -> None:
+    tiny_checkpoint(here / "teacher", model_type="bert", head="masked-lm", n_layers=4)
+    (here / "texts.txt").write_text("".join(f"{text}\n" for text in sentences(60, longest=12)))
+    assert distilbert("prepare", "texts.txt", "--tokenizer", "teacher", "--out", "data").code == 0
+    line = ["distil", "--task", "fill-mask", "--teacher", "teacher", "--data", "data", "--out", "out"]
+    outcome = distilbert(*line, "--hold-back", 8, *QUICK)
+    assert outcome.code == 0, outcome.err
+    assert re.fullmatch(r"out: step \d of \d: loss \d+\.\d{4}\n", outcome.out)
+    first, epoch, last = outcome.err.splitlines()
+    assert first.startswith("epoch 0, held-back rows: loss")
+    assert re.match(
+        r"epoch 1: loss [\d.]+, soft [\d.]+, masked [\d.]+, cosine [\d.]+, [\d,]+ tokens/s", epoch
+    )
+    assert last.startswith("epoch 1, held-back rows: loss")
+    assert "its teacher was teacher." in (here / "out/README.md").read_text()
+    assert distilbert("compile", "out", "--out", "bundle", "--precision", "fp32").code == 0
+    wrong = distilbert(*line, "--label-weight", 1)
+    assert wrong.code == 2
+    assert "label_weight is no knob of task fill-mask, but of text-classification" in wrong.err
 
 
 def test_without_pytorch_the_extra_is_named(start: Path) -> None:
@@ -145,7 +171,11 @@ def test_the_examples_of_the_help_work_as_they_are_printed(start: Path, distilbe
     rows = "".join(f"film {n},0.{n % 10},{1 - n % 10 / 10}\n" for n in range(540))
     (start / "probabilities.csv").write_text(f"text,bad,good\n{rows}")
     (start / "recipe.toml").write_text('teacher = "my-classifier"\ntrain = "held_back.tsv"\nepochs = 1\n')
-    *whole, resumed = map(shlex.split, str(command.epilog).splitlines()[2:])
+    tiny_checkpoint(start / "my-bert", model_type="bert", head="masked-lm")
+    save_corpus(start / "DATA", sentences(540, longest=8))
+    *whole, resumed, general = map(shlex.split, str(command.epilog).splitlines()[2:])
+    outcome = distilbert(*general[1:], *QUICK, "--max-texts", 16)
+    assert outcome.code == 0, outcome.err
     for line in whole:
         outcome = distilbert(*line[1:], *QUICK, *([] if "--max-length" in line else ["--max-rows", 16]))
         assert outcome.code == 0, outcome.err

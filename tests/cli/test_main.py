@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 from bundles import sentences
+from situations import Command
 
 from distilbert import __version__
 from distilbert.cli import COMMANDS
@@ -20,8 +21,6 @@ from distilbert.cli import distilbert as group
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from situations import Command
 
 
 def examples(name: str) -> list[str]:
@@ -85,6 +84,8 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
     for name in ("my-checkpoint", "my-teacher", "my-student"):
         shutil.copytree(checkpoint, folder / name)
     shutil.copytree(tiny_fp32, folder / "my-bundle")
+    ours = [*Command.argv, "prepare", "texts.txt", "--out", "my-data"]
+    subprocess.run(ours, cwd=folder, check=True, capture_output=True)
     return folder
 
 
@@ -95,6 +96,8 @@ def test_every_example_in_a_help_works_as_it_is_printed(
 ) -> None:
     if " compile " in line:  # it makes what other examples use
         line = line.replace("--out my-bundle/", f"--out {tmp_path / 'my-bundle'}/")
+    if " prepare " in line and "--re" not in line:
+        line = line.replace("--out my-data/", f"--out {tmp_path / 'my-data'}/")
     ours = shlex.join(distilbert.argv)
     shell = re.sub(r"(^|\| )distilbert ", lambda match: f"{match[1]}{ours} ", line)
     assert ours in shell

@@ -17,7 +17,7 @@ from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.training.data import Examples, Padding, draw_rows, hold_back, read_texts
 from distilbert.training.labels import label_names, targets
 from distilbert.training.losses import IGNORED
-from distilbert.training.masking import MaskedTexts, Vocabulary
+from distilbert.training.masking import MaskedTexts, Masks, Vocabulary
 from distilbert.training.objectives import MaskedWords
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_drawn_rows_are_the_same_on_every_machine(tmp_path: Path, tokenizer: Dis
 @pytest.fixture(scope="module")
 def masked(tmp_path_factory: pytest.TempPathFactory, tokenizer: DistilBertTokenizer) -> MaskedTexts:
     texts = texts_of(tmp_path_factory.mktemp("masked") / "rows.tsv", tokenizer, sentences(2000))
-    return MaskedTexts(texts, Padding(0), Vocabulary(len(VOCABULARY), 4, SPECIAL), share=0.15, seed=1)
+    return MaskedTexts(texts, Padding(0), Masks(Vocabulary(len(VOCABULARY), 4, SPECIAL), share=0.15, seed=1))
 
 
 def test_a_share_of_words_is_guessed_as_bert_does(masked: MaskedTexts) -> None:

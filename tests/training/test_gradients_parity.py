@@ -5,13 +5,18 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
-from tiny import tiny_checkpoint
+from bundles import sentences
+from corpora import corpus_of
+from packed import packed
+from tiny import tiny_checkpoint, tiny_config
 
 from distilbert.models import model_class
 from distilbert.models.pretrained import read_weights
 from distilbert.training.gradients import TableGradients
+from distilbert.training.triple import Guesser, TripleLoss
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +47,37 @@ def test_every_step_has_the_gradients_that_pytorch_makes(
             if found is not None:
                 assert torch.allclose(found, parameter.grad, atol=1e-7, rtol=1e-5), name
                 found.mul_(0.5)  # as clipping does, in place
+        theirs.zero_grad(set_to_none=True)
+        ours.zero_grad(set_to_none=True)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"soft": 5.0, "masked": 2.0, "cosine": 1.0},
+        {"masked": 1.0},
+        {"cosine": 1.0},
+    ],  # last: tied words unscored
+    ids="+".join,
+)
+@pytest.mark.parametrize("ties", [True, False])
+def test_packed_rows_have_the_gradients_that_pytorch_makes(weights: dict[str, float], ties: bool) -> None:
+    """Positions begin anew in each text, and the words' table is the head's projection too, unless untied."""
+    config = tiny_config(initializer_range=0.2, extra={"tie_word_embeddings": ties})
+    theirs, teacher = (Guesser(model_class("distilbert", "masked-lm")(config)).eval() for _ in range(2))
+    ours = copy.deepcopy(theirs)
+    tables, objective = TableGradients(ours), TripleLoss(weights, teacher)
+    data = packed(corpus_of(sentences(40, longest=12)), share=0.3)
+    for rows in np.array_split(np.arange(len(data.lengths)), 3):
+        for some in np.array_split(rows, 2):
+            for who in (theirs, ours):
+                sum(objective.sums(who, data.batch(some, 0)).values()).backward()
+        tables.fill()
+        for name, parameter in theirs.named_parameters():
+            found = ours.get_parameter(name).grad
+            assert (found is None) == (parameter.grad is None), name
+            if found is not None:
+                torch.testing.assert_close(found, parameter.grad, atol=1e-5, rtol=1e-5)
         theirs.zero_grad(set_to_none=True)
         ours.zero_grad(set_to_none=True)
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from distilbert.errors import DataError, OptionError
-from distilbert.training.recipe import DistilRecipe, FinetuneRecipe, read_recipe, write_toml
+from distilbert.training.recipe import (
+    DistilRecipe,
+    FinetuneRecipe,
+    GeneralRecipe,
+    read_distil_recipe,
+    read_recipe,
+    write_toml,
+)
 
 pytestmark = pytest.mark.parity
 
@@ -87,6 +94,40 @@ def test_a_weight_of_zero_is_no_part_of_the_loss(
     assert read_recipe(DistilRecipe, None, values).weights == weights
 
 
+GENERAL = {"task": "fill-mask", "teacher": "t", "data": "d"}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (GENERAL | {"train": "t"}, "train is no knob of task fill-mask, but of text-classification"),
+        (TAUGHT | {"data": "d"}, "data is no knob of task text-classification, but of fill-mask"),
+        (GENERAL | {"wieght": 1.0}, "wieght is no knob"),
+        ({"task": "fill-mask", "data": "d"}, "teacher is missing"),
+        (GENERAL | {"soft_on": "some"}, "soft_on should be 'all' or 'masked', not 'some'"),
+        (GENERAL | {"layers": [0], "n_layers": 1}, "layers and n_layers both say which layers"),
+        (GENERAL | {"layers": []}, "layers must name at least one"),
+        (
+            GENERAL | dict.fromkeys(("soft_weight", "masked_weight", "cosine_weight"), 0.0),
+            "all weights are 0: there is nothing to learn",
+        ),
+        ({"task": "fun", "teacher": "t", "train": "t"}, "task should be 'text-classification'"),
+    ],
+)
+def test_a_knob_of_another_task_is_named(values: dict[str, object], says: str) -> None:
+    with pytest.raises(OptionError) as refused:
+        read_distil_recipe(None, values)
+    assert says in refused.value.fault
+    assert "distilbert distil --help" in refused.value.next_step
+
+
+def test_the_released_weights_are_the_defaults_of_general_distillation() -> None:
+    recipe = read_distil_recipe(None, GENERAL)
+    assert isinstance(recipe, GeneralRecipe)
+    assert (recipe.weights, recipe.temperature) == ({"soft": 5.0, "masked": 2.0, "cosine": 1.0}, 2.0)
+    assert read_distil_recipe(None, GENERAL | {"masked_weight": 0.0}).weights.keys() == {"soft", "cosine"}
+
+
 def test_flags_go_before_the_file(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text('model = "m"\ntrain = "t.tsv"\nepochs = 2\nseed = 5\n')
@@ -118,12 +159,12 @@ def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_shipped_recipe_comments_every_knob_it_sets(path: Path) -> None:
-    kind = FinetuneRecipe if "model =" in path.read_text() else DistilRecipe
-    recipe = read_recipe(kind, path, {})
+    finetunes = "\nmodel =" in path.read_text()
+    recipe = read_recipe(FinetuneRecipe, path, {}) if finetunes else read_distil_recipe(path, {})
+    kind = type(recipe)
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert all("#" in line for line in lines if "=" in line)
     assert {line.split("=")[0].strip() for line in lines if "=" in line} == set(
         tomllib.loads(path.read_text())
     )
     assert set(kind.model_fields) <= set(path.read_text().replace("# ", "").replace("=", " ").split())
-    assert recipe.train

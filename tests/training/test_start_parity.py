@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
+from small_runs import knobs
 from tiny import tiny_checkpoint
 
 from distilbert.models.pretrained import read_weights
+from distilbert.training.finetune import finetune
 from distilbert.training.recipe import FinetuneRecipe
-from distilbert.training.start import answer_the_usual, classifier
+from distilbert.training.start import answer_the_usual, classifier, freeze_body, masked_lm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +57,44 @@ def test_a_new_head_begins_with_the_best_constant_answer_and_a_learned_one_stays
     before = model.classifier.bias.detach().clone()
     answer_the_usual(model, 1 - targets, kind)
     assert torch.equal(model.classifier.bias, before)
+
+
+@pytest.mark.parametrize(
+    ("task", "head"),
+    [
+        ("fill-mask", {"vocab_transform", "vocab_layer_norm", "vocab_projector"}),
+        ("text-classification", {"classifier", "pre_classifier"}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_frozen_body_keeps_its_weights_to_the_bit_while_its_head_learns(
+    tmp_path: Path, task: str, head: set[str]
+) -> None:
+    recipe = knobs(tmp_path, rows=24, task=task, freeze_body=True, epochs=1, keep="last")
+    start = load_file(tmp_path / "start" / "model.safetensors")
+    finetune(FinetuneRecipe(**recipe), tmp_path / "out")
+    found = load_file(tmp_path / "out" / "model.safetensors")
+    body = {name for name in start if name.startswith("distilbert.")}
+    assert {name for name in found if name.startswith("distilbert.")} == body
+    for name in body:
+        assert found[name].tobytes() == start[name].tobytes(), name
+    assert {name.split(".")[0] for name in found.keys() - body} == head
+    again = FinetuneRecipe(**{**recipe, "learning_rate": 1e-2})
+    finetune(again, tmp_path / "other")
+    other = load_file(tmp_path / "other" / "model.safetensors")
+    assert all((found[name] != other[name]).any() for name in found.keys() - body)
+
+
+def test_nothing_is_recorded_of_a_frozen_body_and_it_does_not_drop_out(tmp_path: Path) -> None:
+    folder = tiny_checkpoint(tmp_path / "start", head="masked-lm", model_type="bert")
+    model = masked_lm(read_weights(folder), FinetuneRecipe(model="m", train="t", dropout=0.5))
+    freeze_body(model)
+    model.train()
+    ids = torch.tensor([[2, 40, 50, 60, 3]])
+    rows, again = (model.base_model(ids).last_hidden_state for _ in range(2))
+    assert not rows.requires_grad
+    assert torch.equal(rows, again)
+    model(ids).logits.sum().backward()
+    trained = {name.split(".")[0] for name, weight in model.named_parameters() if weight.grad is not None}
+    assert trained == {"vocab_transform", "vocab_layer_norm", "vocab_projector"}
+    assert model.config.dropout == 0.5  # as it will be trained when it is whole

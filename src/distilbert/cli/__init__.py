@@ -20,6 +20,7 @@ COMMANDS = {
     "distil": "teach a student half its size what a teacher answers",
     "finetune": "train a checkpoint on your rows",
     "info": "say what a model is, and what it is at home in",
+    "prepare": "turn a corpus into token ids that training reads from disk",
     "report": "prove what a student kept of its teacher, and how fast it is",
     "score": "measure a model on a labelled file",
     "verify": "check a bundle's files and replay its probes",

@@ -24,6 +24,11 @@ KNOBS: Knobs = {
     },
     "problem_type": {"type": click.Choice(PROBLEMS), "help": "[single_label_classification]"},
     "mask_share": {"type": float, "help": "fill-mask: share of tokens to guess [0.15]."},
+    "freeze_body": {
+        "is_flag": True,
+        "default": None,
+        "help": "Train the head only: the encoder stays as it is.",
+    },
     **ROWS,
     **LOOP,
 }

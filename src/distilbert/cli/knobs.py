@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Knobs = Mapping[str, Mapping[str, Any]]  # by name: click's settings of the option
+    Knobs = Mapping[str, dict[str, Any]]  # by name: click's settings of the option
 
 
 def names(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:

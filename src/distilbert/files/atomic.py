@@ -72,8 +72,8 @@ def _neighbour(path: Path) -> Path:
     return path.parent / f".{path.name[:40]}.{secrets.token_hex(4)}.partial"  # names end at 255 bytes
 
 
-def try_lock(file: IO[Any]) -> bool:
-    """Whether this process now has the open file to itself, until it is closed by whatever end.
+def try_lock(file: IO[Any] | int) -> bool:
+    """Whether this process now has the open file or folder to itself, until it is closed by whatever end.
 
     A lock file that is made and removed would stay behind a kill. Windows has no such locks: there it is always so.
     """

@@ -121,7 +121,7 @@ class SelfAttention(nn.Module):
     def forward(
         self, rows: Tensor, context: Tensor, mask: Tensor | None, want_shares: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """`rows` `[B, R, D]` look at `context` `[B, L, D]` where `mask` `[B, 1, 1, L]` is true.
+        """`rows` `[B, R, D]` look at `context` `[B, L, D]` where `mask` `[B, 1, 1 or R, L]` is true.
 
         Gives what they found, `[B, R, D]`, and, where wanted, the shares `[B, H, R, L]` that they took.
         """
@@ -205,7 +205,8 @@ class Transformer(nn.Module):
         hidden, attentions = [rows], []
         for number, layer in enumerate(self.layer, start=1):
             last = only_first and number == len(self.layer)
-            rows, shares = layer(rows[:, :1] if last else rows, rows, mask, want_shares)
+            seen = mask[:, :, :1] if last and mask is not None else mask
+            rows, shares = layer(rows[:, :1] if last else rows, rows, seen, want_shares)
             hidden += [rows] if want_hidden else []
             attentions += [shares] if want_shares else []
         kept = tuple(hidden) if want_hidden else None, tuple(attentions) if want_shares else None
@@ -213,7 +214,7 @@ class Transformer(nn.Module):
 
 
 class Inputs(TypedDict, total=False):
-    """What every model's `forward` takes by name, beside `input_ids` and `attention_mask`, int64 `[B, L]`."""
+    """What every model's `forward` takes by name, beside `input_ids` `[B, L]` and `attention_mask`, int64."""
 
     token_type_ids: Tensor | None  # [B, L]; ignored where there are none
     position_ids: Tensor | None  # [B, L] or [L]
@@ -244,12 +245,13 @@ class Encoder(PretrainedModel):
     ) -> EncoderOutput:
         """Encode a padded batch; a mask left out means no padding, types left out one text.
 
+        A mask `[B, L, L]` says of each token whom it sees: where texts share a row, those of its own.
         `only_first`: of the last layer the first token's row alone, `[B, 1, D]`, unless all were asked for.
         Raises `OptionError` for more tokens a text than there are positions.
         """
         wanted = inputs.pop("output_hidden_states", False), inputs.pop("output_attentions", False)
         rows = self.embeddings(input_ids, **inputs)
-        mask = None if attention_mask is None else attention_mask.bool()[:, None, None, :]
+        mask = None if attention_mask is None else attention_mask.bool().view(len(rows), 1, -1, rows.shape[1])
         output: EncoderOutput = self.transformer(rows, mask, only_first and not any(wanted), *wanted)
         if self.pooler is not None:
             output.pooler_output = torch.tanh(self.pooler(output.last_hidden_state[:, 0]))

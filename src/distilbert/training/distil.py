@@ -13,22 +13,17 @@ from distilbert.files.hub import resolve
 from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.text.tokenizer_files import DISTILBERT_INPUTS
+from distilbert.training import general
 from distilbert.training.data import Padding, draw_rows
 from distilbert.training.distillation import Distillation, Learner
 from distilbert.training.evaluation import BATCH
 from distilbert.training.finetune import check_length
 from distilbert.training.lessons import Lessons
 from distilbert.training.objectives import Labels
+from distilbert.training.recipe import GeneralRecipe
 from distilbert.training.run import Work, run
 from distilbert.training.start import answer_the_usual, classifier
-from distilbert.training.student import (
-    as_distilbert,
-    keep_layers,
-    measured_importance,
-    narrow,
-    random_start,
-    spaced,
-)
+from distilbert.training.student import measured_importance, narrow, student_of
 from distilbert.training.tables import read_tables
 from distilbert.training.teachers import open_teacher
 
@@ -47,7 +42,7 @@ IMPORTANCE_ROWS = 2048  # by which a feed-forward's neurons are judged
 
 
 def distil(
-    recipe: DistilRecipe,
+    recipe: DistilRecipe | GeneralRecipe,
     out: Path,
     *,
     resume: bool = False,
@@ -56,8 +51,10 @@ def distil(
 ) -> dict[str, Any]:
     """Distil as the recipe says: see `training.run.run`, also for what it raises.
 
-    The teacher's answers are kept in this machine's cache (`training.answers`); `ask_again` makes them anew.
+    A classifier's answers are kept in this machine's cache (`training.answers`); `ask_again` makes them anew.
     """
+    if isinstance(recipe, GeneralRecipe):
+        return general.distil(recipe, out, resume=resume, tell=tell)
     sources = {"train": Path(recipe.train)}
     sources |= {f"unlabelled {number}": Path(path) for number, path in enumerate(recipe.unlabelled)}
     sources |= {"dev": Path(recipe.dev)} if recipe.dev else {}
@@ -91,7 +88,7 @@ def _prepare(
     if recipe.hidden_dim is not None:
         rows = train.take(draw_rows(train.texts, min(IMPORTANCE_ROWS, len(train.texts))))
         checkpoint = _narrowed(checkpoint, recipe.hidden_dim, lessons.labelled(rows, padding), lessons)
-    checkpoint = _student_of(checkpoint, recipe)
+    checkpoint = student_of(checkpoint, recipe)
     student = classifier(checkpoint, recipe, lessons.labels, lessons.problem_type)
     layers = _taught_layers(recipe, teacher, checkpoint.config.n_layers) if teacher else []
     learner = Learner(
@@ -127,15 +124,6 @@ def _narrowed(checkpoint: Checkpoint, hidden_dim: int, rows: Examples, lessons: 
     model = lessons.teacher.model().to(lessons.runner.accelerator.device)
     importance = measured_importance(model, batches, Labels(lessons.problem_type))
     return narrow(checkpoint, hidden_dim, importance)
-
-
-def _student_of(checkpoint: Checkpoint, recipe: DistilRecipe) -> Checkpoint:
-    """The student before it learns: the recipe's layers of a checkpoint, as a DistilBERT."""
-    there = checkpoint.config.n_layers
-    count = recipe.n_layers or (there if recipe.student else (there + 1) // 2)
-    layers = recipe.layers or spaced(count, of=there)
-    student = keep_layers(as_distilbert(checkpoint), layers)
-    return random_start(student, recipe.seed) if recipe.random_start else student
 
 
 def _taught_layers(recipe: DistilRecipe, teacher: Teacher, layers: int) -> Sequence[int]:

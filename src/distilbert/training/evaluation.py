@@ -53,11 +53,12 @@ class Runner:
     accelerator: Accelerator
     precision: Callable[[], AbstractContextManager[Any]]
 
-    def batches(self, data: Data) -> Iterator[NDArray[np.int64]]:
+    def batches(self, data: Data, at_once: int = BATCH) -> Iterator[NDArray[np.int64]]:
         """The batches of rows that this process computes, in order of length."""
         order = np.argsort(-data.lengths, kind="stable")
-        starts = range(0, len(order), BATCH)[self.accelerator.process_index :: self.accelerator.num_processes]
-        return (order[start : start + BATCH] for start in starts)
+        starts = range(0, len(order), at_once)
+        mine = starts[self.accelerator.process_index :: self.accelerator.num_processes]
+        return (order[start : start + at_once] for start in mine)
 
     def logits(self, model: nn.Module, examples: Examples) -> NDArray[np.float32]:
         """The logits of all rows, on every process: `[rows, n]`."""
@@ -74,11 +75,13 @@ class Runner:
         order = np.concatenate([rows for rows, _ in found])
         return np.asarray(logits[np.argsort(order)])
 
-    def mean_losses(self, model: nn.Module, objective: Objective, data: Data) -> dict[str, float]:
+    def mean_losses(
+        self, model: nn.Module, objective: Objective, data: Data, at_once: int = BATCH
+    ) -> dict[str, float]:
         """Each part of an objective as a mean over all rows."""
         found: list[tuple[dict[str, float], dict[str, int]]] = []
         with torch.inference_mode(), self.precision():
-            for rows in self.batches(data):
+            for rows in self.batches(data, at_once):
                 batch = {
                     name: tensor.to(self.accelerator.device) for name, tensor in data.batch(rows, 0).items()
                 }
@@ -120,7 +123,9 @@ def evaluate_agreement(
     return Evaluation({names[name]: value for name, value in found.figures.items()}, names[found.chooses])
 
 
-def evaluate_losses(model: nn.Module, runner: Runner, data: Data, objective: Objective) -> Evaluation:
+def evaluate_losses(
+    model: nn.Module, runner: Runner, data: Data, objective: Objective, at_once: int = BATCH
+) -> Evaluation:
     """Score by the objective itself, where there is no other figure."""
-    parts = runner.mean_losses(model, objective, data)
+    parts = runner.mean_losses(model, objective, data, at_once)
     return Evaluation({"loss": sum(objective.weights[name] * value for name, value in parts.items())}, "loss")

@@ -13,10 +13,10 @@ from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.training.data import Examples, Padding
 from distilbert.training.evaluation import evaluate_labels, evaluate_losses
 from distilbert.training.labels import knows, label_names, label_reader, targets
-from distilbert.training.masking import MaskedTexts, Vocabulary
+from distilbert.training.masking import MaskedTexts, Masks, vocabulary_of
 from distilbert.training.objectives import Labels, MaskedWords
 from distilbert.training.run import Work, run
-from distilbert.training.start import answer_the_usual, classifier, masked_lm
+from distilbert.training.start import answer_the_usual, classifier, freeze_body, masked_lm
 from distilbert.training.student import keep_layers
 from distilbert.training.tables import read_tables
 
@@ -56,7 +56,10 @@ def prepare(recipe: FinetuneRecipe, folder: Path, runner: Runner, *_: Any) -> Wo
     check_length(recipe.max_length, checkpoint.config)
     if recipe.layers is not None:
         checkpoint = keep_layers(checkpoint, recipe.layers)
-    return _PREPARE[recipe.task](recipe, checkpoint, DistilBertTokenizer.from_folder(folder), runner)
+    work = _PREPARE[recipe.task](recipe, checkpoint, DistilBertTokenizer.from_folder(folder), runner)
+    if recipe.freeze_body:
+        freeze_body(work.model)
+    return work
 
 
 def check_length(max_length: int, config: DistilBertConfig) -> None:
@@ -89,16 +92,12 @@ def _classification(
 def _fill_mask(
     recipe: FinetuneRecipe, checkpoint: Checkpoint, tokenizer: DistilBertTokenizer, runner: Runner
 ) -> Work:
-    if tokenizer.mask_token_id is None:
-        raise OptionError("The model's tokenizer has no mask token.", "fill-mask needs one that has.")
+    masks = Masks(vocabulary_of(tokenizer, checkpoint.config.vocab_size), recipe.mask_share, recipe.seed)
     train, dev = read_tables(recipe, tokenizer, lambda _: None)
     padding = Padding(checkpoint.config.pad_token_id or 0)
-    vocabulary = Vocabulary(
-        checkpoint.config.vocab_size, tokenizer.mask_token_id, tuple(tokenizer.all_special_ids)
-    )
 
     def masked(table: Table) -> MaskedTexts:
-        return MaskedTexts(table.texts, padding, vocabulary, recipe.mask_share, recipe.seed)
+        return MaskedTexts(table.texts, padding, masks)
 
     data, judging, objective = masked(train), masked(dev) if dev else None, MaskedWords()
     evaluate = partial(evaluate_losses, runner=runner, data=judging, objective=objective) if judging else None

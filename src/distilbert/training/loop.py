@@ -53,6 +53,7 @@ class Trainer:
     precision: Callable[[], AbstractContextManager[Any]]
     folder: RunFolder
     tell: Callable[[Event], None]
+    evaluates_first: bool = False  # before the first step too
 
     @property
     def steps_an_epoch(self) -> int:
@@ -74,6 +75,9 @@ class Trainer:
         # several processes exchange dense gradients, and a GPU fills one in no time
         tables = TableGradients(self.model) if _is_one_processor(self.accelerator) else None
         evaluations = evaluation_steps(self.steps_an_epoch, self.steps, self.recipe.evaluations)
+        if self.evaluates_first and self.evaluate is not None and position.best_step is None:
+            self._evaluate(position)
+            self.folder.save(position, self.model, optimizer)
         saved = time.monotonic()
         for rows in self._batches(position.step):
             step = self._step(model, optimizer, tables, rows, position.step)

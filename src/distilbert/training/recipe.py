@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0)]
+MaskShare = Annotated[float, Field(gt=0, lt=1)]
 Layers = list[Annotated[int, Field(ge=0)]]
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
 
@@ -34,6 +35,7 @@ Recipe = TypeVar("Recipe", bound="LoopRecipe")
 class LoopRecipe(BaseModel):
     """The knobs of the loop itself, whatever it trains."""
 
+    command: ClassVar[str]  # whose knobs they are
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     epochs: Count = 3  # times that every row is seen
@@ -65,8 +67,21 @@ class LoopRecipe(BaseModel):
     save_steps: Count | None = None  # steps between two saves, beside the minutes
 
 
-class RowsRecipe(LoopRecipe):
-    """The knobs of tables with texts and labels."""
+class StartRecipe(LoopRecipe):
+    """The knobs of what is trained, whatever it learns from."""
+
+    max_length: Annotated[int, Field(ge=4)] = 128  # tokens it reads at once, special ones included
+    layers: Layers | None = None  # start from these of its layers, in this order; None: see the command
+
+    @model_validator(mode="after")
+    def _some_layers(self) -> Self:
+        if self.layers is not None and not self.layers:
+            raise ValueError("layers must name at least one layer")
+        return self
+
+
+class RowsRecipe(StartRecipe):
+    """The knobs of tables with texts and labels. A text or pair longer than `max_length` is cut off."""
 
     train: str  # table of rows to learn from
     dev: str | None = None  # held-back rows, to choose the checkpoint: no published dev set
@@ -76,29 +91,55 @@ class RowsRecipe(LoopRecipe):
     label_column: str = "label"  # the column with the labels
     labels: list[str] | None = None  # in the order of the logits; None: the model's, or train's sorted
     max_rows: Count | None = None  # of train only so many rows, drawn at random; None: all
-    max_length: Annotated[int, Field(ge=4)] = 128  # tokens a text or pair; the rest is cut off
-    layers: Layers | None = None  # start from these of its layers, in this order; None: see the command
 
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.dev is not None and self.hold_back:
             raise ValueError("dev and hold_back both say which rows are held back: leave one out")
-        if self.layers is not None and not self.layers:
-            raise ValueError("layers must name at least one layer")
         return self
 
 
 class FinetuneRecipe(RowsRecipe):
     """The knobs of `distilbert finetune`."""
 
+    command: ClassVar[str] = "finetune"
+
     model: str  # the checkpoint to start from: a folder, or a name on the hub
     task: Literal["text-classification", "fill-mask"] = "text-classification"
     problem_type: ProblemType = "single_label_classification"
-    mask_share: Annotated[float, Field(gt=0, lt=1)] = 0.15  # fill-mask: share of tokens to guess
+    mask_share: MaskShare = 0.15  # fill-mask: share of tokens to guess
+    freeze_body: bool = False  # train the head only; the encoder stays as it is, without dropout
 
 
-class DistilRecipe(RowsRecipe):
-    """The knobs of `distilbert distil`. A weight of 0 leaves a loss out, and its work (`training.losses`)."""
+class StudentRecipe(StartRecipe):
+    """The knobs of a student, whatever it is taught. A weight of 0 leaves a loss out, and its work."""
+
+    command: ClassVar[str] = "distil"
+
+    student: str | None = None  # checkpoint to start from instead of the teacher
+    n_layers: Count | None = None  # evenly spaced; None: half the teacher's, or all of student's
+    random_start: bool = False  # start from new weights of that shape
+    temperature: Annotated[float, Field(gt=0)] = 2.0  # divides both's logits in the soft loss
+
+    @model_validator(mode="after")
+    def _which_layers(self) -> Self:
+        if self.layers is not None and self.n_layers is not None:
+            raise ValueError("layers and n_layers both say which layers to start from: leave one out")
+        if not self.weights:
+            raise ValueError("all weights are 0: there is nothing to learn")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The parts of the loss that count, by their names in the objective."""
+        return {part: weight for part, weight in self._all_weights().items() if weight}
+
+    def _all_weights(self) -> dict[str, float]:
+        raise NotImplementedError
+
+
+class DistilRecipe(RowsRecipe, StudentRecipe):
+    """The knobs of `distilbert distil`, whose student learns what a classifier says of rows."""
 
     teacher: str | None = None  # a classifier's folder, or its name on the hub; None: train's probabilities
     task: Literal["text-classification"] = "text-classification"
@@ -106,11 +147,7 @@ class DistilRecipe(RowsRecipe):
     unlabelled: list[str] = []  # tables of more texts, for the teacher to label
     unlabelled_column: str | None = None  # the column with their texts; None: as in train
     max_unlabelled: Count | None = None  # of each only so many rows, drawn at random; None: all
-    student: str | None = None  # checkpoint to start from instead of the teacher
-    n_layers: Count | None = None  # evenly spaced; None: half the teacher's, or all of student's
     hidden_dim: Count | None = None  # neurons to keep of each layer's feed-forward; None: all
-    random_start: bool = False  # start from new weights of that shape
-    temperature: Annotated[float, Field(gt=0)] = 2.0  # divides both's logits in the soft loss
     soft_weight: Weight = 1.0  # T² · KL from the teacher's answers; of regression their squared error
     label_weight: Weight = 0.0  # the labels' own loss, where rows have labels
     cosine_weight: Weight | None = None  # 1 - cos of the last [CLS] states; None: 1, without a teacher 0
@@ -119,14 +156,10 @@ class DistilRecipe(RowsRecipe):
 
     @model_validator(mode="after")
     def _student(self) -> Self:
-        if self.layers is not None and self.n_layers is not None:
-            raise ValueError("layers and n_layers both say which layers to start from: leave one out")
         if self.hidden_dim is not None and self.student is not None:
             raise ValueError(
                 "hidden_dim keeps neurons that matter to the teacher, so student must be left out"
             )
-        if not self.weights:
-            raise ValueError("all weights are 0: there is nothing to learn")
         if self.teacher is None and (fault := self._lacks_teacher()):
             raise ValueError(f"without a teacher, {fault}")
         return self
@@ -142,18 +175,38 @@ class DistilRecipe(RowsRecipe):
         }
         return next((fault for fault, is_there in faults.items() if is_there), "")
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """The parts of the loss that count, by their names in `training.distillation`."""
+    def _all_weights(self) -> dict[str, float]:
+        """By their names in `training.distillation`."""
         cosine = float(self.teacher is not None) if self.cosine_weight is None else self.cosine_weight
-        weights = {
+        return {
             "soft": self.soft_weight,
             "label": self.label_weight,
             "cosine": cosine,
             "logits": self.logits_weight,
             "hidden": self.hidden_weight,
         }
-        return {part: weight for part, weight in weights.items() if weight}
+
+
+class GeneralRecipe(StudentRecipe):
+    """The knobs of `distilbert distil --task fill-mask`, whose student learns a language: `training.triple`.
+
+    The weights and the temperature are those that DistilBERT was released with.
+    """
+
+    teacher: str  # a model with a masked-LM head: a folder, or its name on the hub
+    task: Literal["fill-mask"] = "fill-mask"
+    data: str  # the texts: a folder that distilbert prepare made
+    hold_back: Annotated[int, Field(ge=0)] = 0  # texts to hold back, whose masked words choose the checkpoint
+    max_texts: Count | None = None  # learn from so many texts only, drawn at random; None: all
+    mask_share: MaskShare = 0.15  # of tokens to guess
+    soft_weight: Weight = 5.0  # T² · KL from the teacher's guesses
+    soft_on: Literal["all", "masked"] = "all"  # of which tokens; masked takes a sixth of the memory
+    masked_weight: Weight = 2.0  # cross entropy of the masked tokens
+    cosine_weight: Weight = 1.0  # 1 - cos of the last states of all tokens
+
+    def _all_weights(self) -> dict[str, float]:
+        """By their names in `training.triple`."""
+        return {"soft": self.soft_weight, "masked": self.masked_weight, "cosine": self.cosine_weight}
 
 
 def read_recipe(kind: type[Recipe], path: Path | None, flags: Mapping[str, Any]) -> Recipe:
@@ -161,16 +214,29 @@ def read_recipe(kind: type[Recipe], path: Path | None, flags: Mapping[str, Any])
 
     Raises one `OptionError` that names every fault with its key, and `DataError` for a file that is no TOML.
     """
-    values = {**(_read_toml(path) if path else {}), **flags}
-    where = str(path) if path else "the command line"
+    return _checked(kind, _values(path, flags), path)
+
+
+def read_distil_recipe(path: Path | None, flags: Mapping[str, Any]) -> DistilRecipe | GeneralRecipe:
+    """As `read_recipe`: its `task` says of which of the two kinds it is."""
+    values = _values(path, flags)
+    if values.get("task") == "fill-mask":
+        return _checked(GeneralRecipe, values, path)
+    return _checked(DistilRecipe, values, path)
+
+
+def _values(path: Path | None, flags: Mapping[str, Any]) -> dict[str, Any]:
+    return {**(_read_toml(path) if path else {}), **flags}
+
+
+def _checked(kind: type[Recipe], values: Mapping[str, Any], path: Path | None) -> Recipe:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         faults = [_fault(detail, kind) for detail in error.errors()]
-        command = kind.__name__.removesuffix("Recipe").lower()
         raise OptionError(
-            f"{where}: {'; '.join(faults)}.",
-            f"Correct each; distilbert {command} --help says what each knob is.",
+            f"{path or 'the command line'}: {'; '.join(faults)}.",
+            f"Correct each; distilbert {kind.command} --help says what each knob is.",
         ) from None
 
 
@@ -200,12 +266,18 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not TOML: {error}.", "See recipes/ for examples.") from error
 
 
+_OF_TASKS: tuple[type[LoopRecipe], ...] = (DistilRecipe, GeneralRecipe)
+
+
 def _fault(detail: ErrorDetails, kind: type[LoopRecipe]) -> str:
     """One of pydantic's errors in our words."""
     key = ".".join(str(part) for part in detail["loc"] if isinstance(part, str | int))
     if detail["type"] == "missing":
         return f"{key} is missing"
     if detail["type"] == "extra_forbidden":
+        if kind in _OF_TASKS and (others := [one for one in _OF_TASKS if key in one.model_fields]):
+            task, of = (one.model_fields["task"].default for one in (kind, others[0]))
+            return f"{key} is no knob of task {task}, but of {of}"
         close = difflib.get_close_matches(key, kind.model_fields, 1)
         return f"{key} is no knob{f' (meant: {close[0]}?)' if close else ''}"
     rule = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")

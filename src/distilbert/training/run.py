@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from distilbert.training.events import Event
     from distilbert.training.hardware import Precision
     from distilbert.training.objectives import Objective
-    from distilbert.training.recipe import RowsRecipe
+    from distilbert.training.recipe import LoopRecipe
     from distilbert.training.state import Position, RunFolder
 
 _ORIGINS = ("model", "teacher", "student")  # knobs that name what a run starts from
@@ -53,6 +53,7 @@ class Work:
     objective: Objective
     evaluate: Callable[[nn.Module], Evaluation] | None
     held_back: int  # rows to judge by
+    judged_first: bool = False  # before the first step too
 
 
 class Prepare(Protocol):
@@ -63,7 +64,7 @@ class Prepare(Protocol):
 
 
 def run(
-    recipe: RowsRecipe,
+    recipe: LoopRecipe,
     sources: Mapping[str, Path],
     prepare: Prepare,
     out: Path,
@@ -88,7 +89,16 @@ def run(
     with run_folder(out, made_from, toml, resume=resume, main=here.is_main_process) as folder:
         work = prepare(Runner(here, cast), chosen, tell)
         trainer = Trainer(
-            work.trained, work.data, work.objective, work.evaluate, recipe, here, cast, folder, tell
+            work.trained,
+            work.data,
+            work.objective,
+            work.evaluate,
+            recipe,
+            here,
+            cast,
+            folder,
+            tell,
+            work.judged_first,
         )
         position = trainer.train()
         result = _result(recipe, work, position, chosen, f"{here.device.type} × {here.num_processes}")
@@ -101,7 +111,7 @@ def run(
     return result
 
 
-def _made_from(recipe: RowsRecipe, sources: Mapping[str, Path], chosen: Precision) -> dict[str, Any]:
+def _made_from(recipe: LoopRecipe, sources: Mapping[str, Path], chosen: Precision) -> dict[str, Any]:
     """All that the final weights depend on: the knobs, and the files by their content wherever they lie."""
     knobs = {name: value for name, value in recipe.model_dump().items() if name not in _WITHOUT_EFFECT}
     files = {name: content(path) for name, path in sources.items()}
@@ -130,13 +140,14 @@ def content(path: Path) -> str:
 
 
 def _result(
-    recipe: RowsRecipe, work: Work, position: Position, chosen: Precision, device: str
+    recipe: LoopRecipe, work: Work, position: Position, chosen: Precision, device: str
 ) -> dict[str, Any]:
     best = recipe.keep == "best" and position.best_step is not None
     return {
         "task": work.model.task,
         **{knob: getattr(recipe, knob) for knob in _ORIGINS if getattr(recipe, knob, None) is not None},
         "rows": len(work.data.lengths),
+        "tokens": int(work.data.lengths.sum()),  # of these rows, as an epoch sees them
         "held_back_rows": work.held_back,
         "steps": position.step,
         "kept_step": position.best_step if best else position.step,

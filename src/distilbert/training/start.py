@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from distilbert.models import model_class
+from distilbert.models.dropout import Dropout
+from distilbert.models.encoder import SelfAttention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,17 +19,17 @@ if TYPE_CHECKING:
 
     from distilbert.files.checkpoint import Checkpoint
     from distilbert.models.pretrained import PretrainedModel
-    from distilbert.training.recipe import ProblemType, RowsRecipe
+    from distilbert.training.recipe import LoopRecipe, ProblemType
 
 
-def masked_lm(checkpoint: Checkpoint, recipe: RowsRecipe) -> PretrainedModel:
+def masked_lm(checkpoint: Checkpoint, recipe: LoopRecipe) -> PretrainedModel:
     """A model that guesses masked words. What is new in it follows from the seed; one `NewHeadWarning` names that."""
     checkpoint = _prepared(checkpoint, recipe)
     return model_class(checkpoint.config.model_type, "masked-lm").from_checkpoint(checkpoint)
 
 
 def classifier(
-    checkpoint: Checkpoint, recipe: RowsRecipe, labels: Sequence[str], problem_type: ProblemType
+    checkpoint: Checkpoint, recipe: LoopRecipe, labels: Sequence[str], problem_type: ProblemType
 ) -> PretrainedModel:
     """A model with these labels, as `masked_lm`."""
     checkpoint = _prepared(checkpoint, recipe)
@@ -55,7 +57,21 @@ def answer_the_usual(model: PretrainedModel, targets: NDArray[np.float32], probl
     bias.data.copy_(torch.as_tensor(usual))
 
 
-def _prepared(checkpoint: Checkpoint, recipe: RowsRecipe) -> Checkpoint:
+def freeze_body(model: PretrainedModel) -> None:
+    """Leave only the head to be trained: the encoder keeps its weights, and reads without dropout, as it will later.
+
+    Word embeddings that are a masked-LM head's projection too are the encoder's.
+    """
+    for parameter in model.base_model.parameters():
+        parameter.requires_grad_(False)
+    for module in model.base_model.modules():
+        if isinstance(module, Dropout):
+            module.p = 0.0
+        if isinstance(module, SelfAttention):
+            module.dropout = 0.0
+
+
+def _prepared(checkpoint: Checkpoint, recipe: LoopRecipe) -> Checkpoint:
     """Seed what is new, and set the dropout that the recipe asks for."""
     torch.manual_seed(recipe.seed)
     rate = recipe.dropout

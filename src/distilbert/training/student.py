@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from distilbert.models.pretrained import PretrainedModel
     from distilbert.training.data import Batch
     from distilbert.training.objectives import Objective
+    from distilbert.training.recipe import StudentRecipe
 
 _LAYERS = "transformer.layer."
 _PRE_CLASSIFIER = {"pooler.weight": "pre_classifier.weight", "pooler.bias": "pre_classifier.bias"}
@@ -99,6 +100,15 @@ def as_distilbert(checkpoint: Checkpoint) -> Checkpoint:
         extra={key: value for key, value in config.extra.items() if key == "tie_word_embeddings"},
     )
     return Checkpoint(config, checkpoint.head, arrays)
+
+
+def student_of(checkpoint: Checkpoint, recipe: StudentRecipe) -> Checkpoint:
+    """A recipe's student before it learns: its layers of a checkpoint, as a DistilBERT."""
+    there = checkpoint.config.n_layers
+    count = recipe.n_layers or (there if recipe.student else (there + 1) // 2)
+    layers = recipe.layers or spaced(count, of=there)
+    student = keep_layers(as_distilbert(checkpoint), layers)
+    return random_start(student, recipe.seed) if recipe.random_start else student
 
 
 def random_start(checkpoint: Checkpoint, seed: int) -> Checkpoint:
