@@ -120,9 +120,10 @@ class Lessons:
 
     def usual(self, data: Examples) -> NDArray[np.float32]:
         """What `examples` hold for `start.answer_the_usual`: the teacher's shares or numbers, else the labels."""
-        if "teacher" not in data.targets:
-            return data.targets["labels"][data.targets["labelled"]]
-        return np.asarray(MEASURES[self.problem_type].scores(data.targets["teacher"]), np.float32)
+        found = data.targets
+        if "teacher" not in found:
+            return np.asarray(found["labels"][found["labelled"]], np.float32)
+        return np.asarray(MEASURES[self.problem_type].scores(found["teacher"]), np.float32)
 
     def labelled(self, table: Table, padding: Padding) -> Examples:
         """Rows with the table's labels, or, where it has none, those that the teacher gives."""
