@@ -86,12 +86,7 @@ def write(train: Path, out: Path) -> None:
 
 
 def part(rows: list[Words], sentences: list[Words], count: int, seed: int = 0) -> list[int]:
-    """The lines, from 0, of the rows inside sentences that are drawn until there are `count` of them or more.
-
-    >>> rows = [("a", "fine", "film"), ("fine",), ("a", "dull", "film"), ("film",)]
-    >>> len(part(rows, [rows[0], rows[2]], count=1)) in (2, 3)
-    True
-    """
+    """The lines, from 0, of the rows inside sentences that are drawn until there are `count` of them or more."""
     lines = defaultdict(list)
     for line, words in enumerate(rows):
         lines[words].append(line)

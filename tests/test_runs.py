@@ -126,28 +126,49 @@ def test_a_run_is_good_enough_or_the_ledger_says_what_it_lacks(
     assert ledger.misses(run, score) == "" if not fault else fault in ledger.misses(run, score)
 
 
+def write_predictions(folder: Path, name: str, right: int) -> None:
+    """What a model said of 100 rows, the first `right` of them as it should."""
+    rows = [
+        f"{line}\t1\t{0.2 if line < right else 0.8}\t{0.8 if line < right else 0.2}" for line in range(100)
+    ]
+    text = "\n".join(["line\tlabel\tNEGATIVE\tPOSITIVE", *rows])
+    (folder / f"{name}.predictions.tsv.gz").write_bytes(gzip.compress(text.encode()))
+
+
 def test_students_are_set_beside_their_teacher_and_their_twins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     students = load("students")
     monkeypatch.setattr(students, "RESULTS", tmp_path)
 
-    def predictions(name: str, right: int) -> None:
-        rows = [
-            f"{line}\t1\t{0.2 if line < right else 0.8}\t{0.8 if line < right else 0.2}"
-            for line in range(100)
-        ]
-        text = "\n".join(["line\tlabel\tNEGATIVE\tPOSITIVE", *rows])
-        (tmp_path / f"{name}.predictions.tsv.gz").write_bytes(gzip.compress(text.encode()))
-
     assert len(students.table().splitlines()) == 2  # nothing was run yet
-    predictions("sst2-teacher", 95)
+    write_predictions(tmp_path, "sst2-teacher", 95)
     for seed, right in enumerate((90, 91, 92)):
-        predictions(f"sst2-student-{seed}", right)
+        write_predictions(tmp_path, f"sst2-student-{seed}", right)
     *_, row = students.table().splitlines()
     assert row.startswith("| sst2-student | 3 | 91.00 % | 90.00 to 92.00 | 95.8 % [")
     assert row.endswith("| – |")
     for seed, right in enumerate((88, 89, 90)):
-        predictions(f"sst2-twin-{seed}", right)
+        write_predictions(tmp_path, f"sst2-twin-{seed}", right)
     *_, row = students.table().splitlines()
     assert "| +2.00 points [" in row
+
+
+def test_the_ablation_says_what_each_change_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ablation = load("ablation")
+    monkeypatch.setattr(sys.modules["students"], "RESULTS", tmp_path)
+    assert ablation.effects() == {}
+    for seed in range(3):
+        write_predictions(tmp_path, f"ablation-full-{seed}", 90)
+        write_predictions(tmp_path, f"ablation-random-{seed}", 80)
+    *_, whole, random = ablation.table(ablation.effects()).splitlines()
+    assert whole.startswith("| the whole | 3 | 90.00 %")
+    assert random.startswith("| from random weights | 3 | 80.00 % | -10.00 [")
+    assert random.endswith("| −3.69 |")
+
+
+def test_a_part_of_the_rows_has_whole_sentences_with_their_phrases() -> None:
+    sentences = [("a", "fine", "film"), ("a", "dull", "film"), ("no", "row", "of", "ours")]
+    rows = [sentences[0], ("fine",), sentences[1], ("dull", "film")]
+    assert load("sst2_split").part(rows, sentences, count=1) in ([0, 1], [2, 3])
+    assert load("sst2_split").part(rows, sentences, count=3) == [0, 1, 2, 3]
