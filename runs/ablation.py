@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from curves import STYLE
 from ledger import RESULTS, ROOT, write_between
-from students import right
+from students import percent, right
 
 from distilbert.metrics.intervals import over_seeds
 
@@ -59,15 +59,14 @@ def effects() -> dict[Variant, Estimate]:
 def table(found: dict[Variant, Estimate]) -> str:
     """The Markdown table; of what was not run yet there is no row."""
     lines = [
-        "| student | seeds | SST-2 dev, mean | points against the whole [95 %] | GLUE points, Sanh et al. |",
+        "| student | seeds | SST-2 dev, mean | against the whole [95 %] | GLUE points, Sanh et al. |",
         "| --- | --- | --- | --- | --- |",
     ]
     if found:
         whole = right(WHOLE)
         lines.append(f"| the whole | {len(whole)} | {100 * whole.mean():.2f} % | | |")
     for variant, effect in found.items():
-        theirs, interval = right(variant.run), effect.interval
-        points = f"{100 * effect.value:+.2f} [{100 * interval.low:+.2f}, {100 * interval.high:+.2f}]"
+        theirs, points = right(variant.run), percent(effect, "+.2f", "points")
         lines.append(
             f"| {variant.what} | {len(theirs)} | {100 * theirs.mean():.2f} % | {points} | {variant.theirs} |"
         )

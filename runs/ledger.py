@@ -7,7 +7,7 @@
 
 What a run makes lies in runs/out/, outside git. What it found is committed: in docs/runs/NAME.json the score, the
 curve in 100 points, minutes, machine, versions; in NAME.predictions.tsv.gz what it said of each row that it was scored
-on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. the ledger's page has a table of them
+on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. The ledger's page has a table of them
 between two comments. A run that is done is not done again, unless its result is removed; one that was
 interrupted is gone on with.
 """

@@ -32,7 +32,7 @@ class Comparison(NamedTuple):
 
 COMPARISONS = [
     Comparison("sst2-student", "sst2-teacher", "sst2-twin"),
-    Comparison("sst2-student-spaced", "sst2-teacher", None),
+    Comparison("sst2-student-first", "sst2-teacher", None),
     Comparison("sst2-student-twice", "sst2-teacher", None),
     Comparison("sst2-student-plain", "sst2-teacher", None),
     Comparison("sst2-narrow", "sst2-teacher", None),
@@ -70,15 +70,16 @@ def table() -> str:
         kept = over_seeds(lambda a, b: b / a, whole, found)
         gain = "–"
         if twins and len(theirs := right(twins)):
-            gain = _percent(over_seeds(lambda a, b: b - a, theirs, found), "+.2f", "points")
+            gain = percent(over_seeds(lambda a, b: b - a, theirs, found), "+.2f", "points")
         lines.append(
             f"| {students} | {len(found)} | {shares.mean():.2f} % | {shares.min():.2f} to {shares.max():.2f} "
-            f"| {_percent(kept, '.1f', '%')} | {gain} |"
+            f"| {percent(kept, '.1f', '%')} | {gain} |"
         )
     return "\n".join(lines)
 
 
-def _percent(estimate: Estimate, form: str, unit: str) -> str:
+def percent(estimate: Estimate, form: str, unit: str) -> str:
+    """A share with its interval, a hundred times as much."""
     value, low, high = (
         100 * figure for figure in (estimate.value, estimate.interval.low, estimate.interval.high)
     )

@@ -163,7 +163,7 @@ def test_the_ablation_says_what_each_change_costs(tmp_path: Path, monkeypatch: p
         write_predictions(tmp_path, f"ablation-random-{seed}", 80)
     *_, whole, random = ablation.table(ablation.effects()).splitlines()
     assert whole.startswith("| the whole | 3 | 90.00 %")
-    assert random.startswith("| from random weights | 3 | 80.00 % | -10.00 [")
+    assert random.startswith("| from random weights | 3 | 80.00 % | -10.00 points [")
     assert random.endswith("| −3.69 |")
 
 
