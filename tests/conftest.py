@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections import defaultdict
@@ -14,6 +15,8 @@ from hypothesis import settings
 from tiny import tiny_checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _pytest.terminal import TerminalReporter
 
 TESTS = Path(__file__).parent
@@ -91,3 +94,23 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     terminalreporter.section("seconds per room")
     for room, spent in sorted(seconds.items(), key=lambda item: -item[1]):
         terminalreporter.line(f"{spent:7.1f}  {room}")
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the disk be full when the n-th file is flushed to it, which is where a late ENOSPC shows."""
+    flush = os.fsync
+
+    def fill(after: int) -> None:
+        left = after
+
+        def refuse(descriptor: int) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            flush(descriptor)
+
+        monkeypatch.setattr(os, "fsync", refuse)
+
+    return fill

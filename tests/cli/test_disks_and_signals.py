@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
 import signal
 import subprocess
@@ -45,26 +43,6 @@ def test_answers_too_large_for_their_place_leave_what_was_there(
     assert outcome.code == 1
     assert "answers.csv cannot be written: File too large" in complaint(outcome.err)
     assert contents(place.folder) == before
-
-
-@pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let the disk be full when the n-th file is flushed to it, which is where a late ENOSPC shows."""
-    flush = os.fsync
-
-    def fill(after: int) -> None:
-        left = after
-
-        def refuse(descriptor: int) -> None:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            flush(descriptor)
-
-        monkeypatch.setattr(os, "fsync", refuse)
-
-    return fill
 
 
 def test_a_disk_that_fills_up_at_any_file_of_a_bundle_leaves_nothing(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import json
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -346,27 +346,17 @@ def test_a_shard_that_comes_out_otherwise_is_not_put_in(corpus: list[str], tmp_p
 
 
 def test_a_disk_that_fills_up_is_named_and_what_is_safe_is_kept(
-    corpus: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: list[str], tmp_path: Path, full_disk: Callable[[int], None]
 ) -> None:
     prepared(corpus, tmp_path / "whole")
-    flush, out = os.fsync, tmp_path / "data"
-    left = 0
-
-    def refuse(descriptor: int) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        flush(descriptor)
-
-    monkeypatch.setattr(os, "fsync", refuse)
+    out = tmp_path / "data"
     for flushes in range(6):  # each shard needs three, and `plan` needs three to learn the tokenizer's hashes
-        left = flushes
+        full_disk(flushes)
         try:
             planned = plan(corpus, "text", TOKENIZER)
         except StorageError:
             continue
-        left = flushes
+        full_disk(flushes)
         with (
             pytest.raises(
                 StorageError, match=r"data cannot be written: No space left on device\."
@@ -377,6 +367,6 @@ def test_a_disk_that_fills_up_is_named_and_what_is_safe_is_kept(
         assert "partial" not in str(refused.value)
         assert "--resume" in refused.value.next_step
         assert (tmp_path / "data.partial").exists() == (flushes >= 3)
-    monkeypatch.setattr(os, "fsync", flush)
+    full_disk(sys.maxsize)  # there is room again
     prepared(corpus, out, resume=True)
     assert contents(out) == contents(tmp_path / "whole")
