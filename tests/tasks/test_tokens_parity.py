@@ -1,0 +1,184 @@
+"""Called alike, ours and transformers' token classification answer alike: keys, labels, words, offsets, scores."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from tiny import WORDS, save_checkpoint, tiny_arrays, tiny_checkpoint, tiny_config
+
+import distilbert
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.parity
+
+STRATEGIES = ["none", "simple", "first", "average", "max"]
+LABELS = ("O", "B-PER", "I-PER", "B-WORK-OF-ART", "I-WORK-OF-ART")
+TEXTS = [
+    "the film was good",
+    "Really great acting, learning and loved it!",
+    "[SEP] love this [MASK] film 's [UNK]",
+    "unterseeboot x-y; z... 12,5 %",
+    "Привет, 世界 and 😀 👩‍👩‍👧 film",
+    "café naïve İstanbul ﬁn ǅ",
+    "שלום good مرحبا bad",
+    "a\u200bb good\u00a0film\u3000bad\ufeff",
+    " \t good \n bad ",
+    "loveloveloving",
+    "",
+    " ",
+]
+
+
+class Both:
+    """One checkpoint behind both libraries' pipelines."""
+
+    def __init__(self, folder: Path) -> None:
+        import torch
+        import transformers
+
+        torch.set_num_threads(1)
+        model = transformers.AutoModelForTokenClassification.from_pretrained(folder)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        self.theirs = transformers.pipeline("ner", model=model, tokenizer=tokenizer, device="cpu")
+        self.ours = distilbert.pipeline("ner", model=folder)
+
+    def assert_same(self, inputs: Any, **options: Any) -> None:
+        assert_same(self.ours(inputs, **options), self.theirs(inputs, **options))
+
+
+def checkpoint(folder: Path, model_type: str = "distilbert", labels: tuple[str, ...] = LABELS) -> Path:
+    """A random tagger whose scores are far apart: the weights' deviation is 0.5, that of the words 1."""
+    settings: dict[str, Any] = {"model_type": model_type, "labels": labels, "max_position_embeddings": 128}
+    tiny_checkpoint(folder, head="token-classification", **settings)
+    config = tiny_config(**settings)
+    arrays = tiny_arrays(config, "token-classification")
+    factors = {"orm.weight": 1, "bias": 0, "word_embeddings.weight": 4}
+    for name, array in arrays.items():
+        array *= next((factor for ending, factor in factors.items() if name.endswith(ending)), 2)
+    return save_checkpoint(folder, config, arrays, prefix=f"{model_type}.")
+
+
+@pytest.fixture(scope="module", params=["distilbert", "bert"])
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    return Both(checkpoint(tmp_path_factory.mktemp(request.param), request.param))
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    """Of one structure, equal but for scores within 1e-4, and our `text`."""
+    assert type(ours) is type(theirs)
+    if isinstance(theirs, list):
+        assert len(ours) == len(theirs)
+        for our, their in zip(ours, theirs, strict=True):
+            assert_same(our, their)
+    else:
+        assert [*ours] == [*theirs, "text"]
+        assert {**ours, "text": None} == {**theirs, "score": pytest.approx(theirs["score"], abs=1e-4), "text": None}
+
+
+def words_are_seen(text: str, theirs: Any) -> bool:
+    """Whether transformers takes just those tokens for parts of words that are: it compares lengths of strings."""
+    read = theirs.tokenizer(text, return_offsets_mapping=True)
+    pieces = zip(read["offset_mapping"], read.tokens(), read.word_ids(), strict=True)
+    return all(
+        token.startswith("##") == (len(token) != end - start)
+        for (start, end), token, word in pieces
+        if word is not None and token != "[UNK]"
+    )
+
+
+def test_the_labels_of_these_models_are_far_from_all_the_same(both: Both) -> None:
+    found = Counter(token["entity"] for text in TEXTS for token in both.ours(text, ignore_labels=[]))
+    shares = [count / found.total() for count in found.values()]
+    assert -sum(share * math.log2(share) for share in shares) > 1.25  # bits, of 2.3 for five labels
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("ignored", [["O"], [], ["O", "PER"], ["B-PER"]], ids=str)
+def test_every_strategy_gives_their_answers(both: Both, strategy: str, ignored: list[str]) -> None:
+    both.assert_same(TEXTS, aggregation_strategy=strategy, ignore_labels=ignored)
+
+
+def test_inputs_are_answered_in_their_shapes(both: Both) -> None:
+    both.assert_same("good film")
+    both.assert_same(["good film"])
+    both.assert_same(["good film", "bad"])
+    both.assert_same(["good", "film"], is_split_into_words=True)
+    both.assert_same([["good", "film"], ["bad"]], is_split_into_words=True)
+    assert_same(list(both.ours(text for text in TEXTS)), list(both.theirs(text for text in TEXTS)))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_words_are_read_as_they_are_split(both: Both, strategy: str) -> None:
+    words = [["The", "acting", "was", "unreal"], ["good", "films", ",", "bad", "filming"]]
+    for delimiter in (" ", "", " _ "):
+        options: dict[str, Any] = {"is_split_into_words": True, "delimiter": delimiter}
+        both.assert_same(words, aggregation_strategy=strategy, **options)
+
+
+def test_their_enum_is_understood(both: Both) -> None:
+    from transformers.pipelines.token_classification import AggregationStrategy
+
+    for member in AggregationStrategy:
+        both.assert_same("good filming", aggregation_strategy=member)
+
+
+texts = st.lists(
+    st.one_of(st.text(max_size=6), st.sampled_from([*WORDS, "filmings", "[SEP]", "é", "e\u0301x", "ß", "😀"])),
+    max_size=8,
+).map(" ".join)
+
+
+@settings(max_examples=50)
+@given(texts, st.sampled_from(STRATEGIES))
+def test_any_text(both: Both, text: str, strategy: str) -> None:
+    assume(strategy in ("none", "simple") or words_are_seen(text, both.theirs))
+    both.assert_same(text, aggregation_strategy=strategy, ignore_labels=[])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_real_lines(both: Both, shared: Path, strategy: str) -> None:
+    path = shared / "data" / "ner" / "uner_ewt" / "dev.iob2.gz"
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        lines = [line.removeprefix("# text = ").strip() for line in file if line.startswith("# text = ")][:150]
+    lines = [line for line in lines if len(line) < 100]
+    assert len(lines) > 70
+    assert all(words_are_seen(line, both.theirs) for line in lines)
+    both.assert_same(lines, aggregation_strategy=strategy)
+
+
+# Where they are wrong: docs/differences.md
+
+
+def test_a_mark_that_the_tokenizer_drops_makes_no_part_of_a_word(both: Both) -> None:
+    options: dict[str, Any] = {"aggregation_strategy": "first", "ignore_labels": []}
+    text = "a e\u0301 a e\u0301 a e\u0301"  # é as two characters, of which one token has one
+    assert not words_are_seen(text, both.theirs)
+    words = both.theirs(text, **options)
+    ours = both.ours(text, **options)
+    pairs = [word for entity in words for word in entity["word"].split()]
+    assert pairs == ["a", "e"] * 3
+    assert len(ours) > len(words) or [item["start"] for item in ours] != [item["start"] for item in words]
+
+
+@pytest.mark.parametrize(
+    ("labels", "theirs"),
+    [
+        pytest.param(("O", "B-X", "I-X", "L-X", "U-X"), "L-X", id="BILOU"),
+        pytest.param(("O", "WORK-OF-ART", "NOUN"), "OF-ART", id="a type alone, with dashes"),
+    ],
+)
+def test_labels_that_they_misread(tmp_path: Path, labels: tuple[str, ...], theirs: str) -> None:
+    del theirs
+    both = Both(checkpoint(tmp_path / "model", labels=labels))
+    options: dict[str, Any] = {"aggregation_strategy": "simple", "ignore_labels": []}
+    text = " ".join(WORDS)
+    print(both.theirs(text, **options))
+    print(both.ours(text, **options))
