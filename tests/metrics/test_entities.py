@@ -50,7 +50,9 @@ rows = st.sampled_from([*SCHEMES]).flatmap(
     lambda scheme: st.tuples(
         st.just(scheme),
         st.lists(
-            st.sampled_from(["O", *(f"{letter}-{kind}" for letter in SCHEMES[scheme].letters for kind in "XY")]),
+            st.sampled_from(
+                ["O", *(f"{letter}-{kind}" for letter in SCHEMES[scheme].letters for kind in "XY")]
+            ),
             max_size=30,
         ),
     )
@@ -112,9 +114,7 @@ def test_labels_tell_their_scheme(labels: str, scheme: str | None) -> None:
     assert scheme_of(labels.split()) == scheme
 
 
-@pytest.mark.parametrize(
-    "labels", ["O B-X I-X Y", "B-X L-X E-X", "B-X I-X X-Y", "B-X I-", "I-X L-X U-X S-X"]
-)
+@pytest.mark.parametrize("labels", ["O B-X I-X Y", "B-X L-X E-X", "B-X I-X X-Y", "B-X I-", "I-X L-X U-X S-X"])
 def test_labels_of_no_known_scheme_are_refused_by_name(labels: str) -> None:
     with pytest.raises(OptionError, match="is of no scheme together with") as refusal:
         scheme_of(labels.split())

@@ -18,7 +18,9 @@ seqeval_metrics = pytest.importorskip("seqeval.metrics", reason="needs seqeval, 
 
 def labels_of(scheme: str) -> st.SearchStrategy[str]:
     kinds = ("PER", "WORK-OF-ART")
-    return st.sampled_from(["O", *(f"{letter}-{kind}" for letter in SCHEMES[scheme].letters for kind in kinds)])
+    return st.sampled_from(
+        ["O", *(f"{letter}-{kind}" for letter in SCHEMES[scheme].letters for kind in kinds)]
+    )
 
 
 def pairs_of(scheme: str) -> st.SearchStrategy[list[list[tuple[str, str]]]]:

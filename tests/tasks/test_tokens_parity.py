@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import math
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tiny import WORDS, save_checkpoint, tiny_arrays, tiny_checkpoint, tiny_config
 
 import distilbert
+from distilbert.tasks.entities import Runs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +83,11 @@ def assert_same(ours: Any, theirs: Any) -> None:
             assert_same(our, their)
     else:
         assert [*ours] == [*theirs, "text"]
-        assert {**ours, "text": None} == {**theirs, "score": pytest.approx(theirs["score"], abs=1e-4), "text": None}
+        assert {**ours, "text": None} == {
+            **theirs,
+            "score": pytest.approx(theirs["score"], abs=1e-4),
+            "text": None,
+        }
 
 
 def words_are_seen(text: str, theirs: Any) -> bool:
@@ -131,7 +138,9 @@ def test_their_enum_is_understood(both: Both) -> None:
 
 
 texts = st.lists(
-    st.one_of(st.text(max_size=6), st.sampled_from([*WORDS, "filmings", "[SEP]", "é", "e\u0301x", "ß", "😀"])),
+    st.one_of(
+        st.text(max_size=6), st.sampled_from([*WORDS, "filmings", "[SEP]", "é", "e\u0301x", "ß", "😀"])
+    ),
     max_size=8,
 ).map(" ".join)
 
@@ -147,7 +156,9 @@ def test_any_text(both: Both, text: str, strategy: str) -> None:
 def test_real_lines(both: Both, shared: Path, strategy: str) -> None:
     path = shared / "data" / "ner" / "uner_ewt" / "dev.iob2.gz"
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        lines = [line.removeprefix("# text = ").strip() for line in file if line.startswith("# text = ")][:150]
+        lines = [line.removeprefix("# text = ").strip() for line in file if line.startswith("# text = ")][
+            :150
+        ]
     lines = [line for line in lines if len(line) < 100]
     assert len(lines) > 70
     assert all(words_are_seen(line, both.theirs) for line in lines)
@@ -157,28 +168,43 @@ def test_real_lines(both: Both, shared: Path, strategy: str) -> None:
 # Where they are wrong: docs/differences.md
 
 
-def test_a_mark_that_the_tokenizer_drops_makes_no_part_of_a_word(both: Both) -> None:
+def test_a_word_that_loses_a_character_in_the_tokenizer_is_a_word_all_the_same(both: Both) -> None:
     options: dict[str, Any] = {"aggregation_strategy": "first", "ignore_labels": []}
-    text = "a e\u0301 a e\u0301 a e\u0301"  # é as two characters, of which one token has one
-    assert not words_are_seen(text, both.theirs)
-    words = both.theirs(text, **options)
-    ours = both.ours(text, **options)
-    pairs = [word for entity in words for word in entity["word"].split()]
-    assert pairs == ["a", "e"] * 3
-    assert len(ours) > len(words) or [item["start"] for item in ours] != [item["start"] for item in words]
+    pairs = [
+        f"{word} fi\u0301lm" for word in WORDS
+    ]  # the accent is dropped: four characters are a token's, of five
+    assert {len(entities) for entities in both.theirs(pairs, **options)} == {1}
+    assert {len(entities) for entities in both.ours(pairs, **options)} == {1, 2}
+
+
+def test_words_that_are_split_already_are_not_split_again(both: Both) -> None:
+    options: dict[str, Any] = {"aggregation_strategy": "first", "ignore_labels": []}
+    words = [[f"good-{word}"] for word in WORDS]
+    assert max(len(entities) for entities in both.theirs(words, is_split_into_words=True, **options)) > 1
+    assert {len(entities) for entities in both.ours(words, is_split_into_words=True, **options)} == {1}
 
 
 @pytest.mark.parametrize(
-    ("labels", "theirs"),
+    ("row", "theirs", "ours"),
     [
-        pytest.param(("O", "B-X", "I-X", "L-X", "U-X"), "L-X", id="BILOU"),
-        pytest.param(("O", "WORK-OF-ART", "NOUN"), "OF-ART", id="a type alone, with dashes"),
+        pytest.param("B-X L-X", ["X 0-1", "X 1-2"], ["X 0-2"], id="BILOU, several words"),
+        pytest.param("U-X U-X", ["X 0-2"], ["X 0-1", "X 1-2"], id="BILOU, single words"),
+        pytest.param("WORK-OF-ART", ["OF-ART 0-1"], ["WORK-OF-ART 0-1"], id="a type alone, with dashes"),
     ],
 )
-def test_labels_that_they_misread(tmp_path: Path, labels: tuple[str, ...], theirs: str) -> None:
-    del theirs
-    both = Both(checkpoint(tmp_path / "model", labels=labels))
-    options: dict[str, Any] = {"aggregation_strategy": "simple", "ignore_labels": []}
-    text = " ".join(WORDS)
-    print(both.theirs(text, **options))
-    print(both.ours(text, **options))
+def test_labels_that_they_misread(both: Both, row: str, theirs: list[str], ours: list[str]) -> None:
+    labels = row.split()
+    units = [{"entity": label, "score": 1.0, "word": "a"} for label in labels]
+    tokens = [{**unit, "start": place, "end": place + 1} for place, unit in enumerate(units)]
+    groups = both.theirs.group_entities(tokens)
+    assert [f"{group['entity_group']} {group['start']}-{group['end']}" for group in groups] == theirs
+    runs = Runs.of(["O", "B-X", "I-X", *labels] if "-X" in row else labels)
+    ids = np.array([len(runs.types) - len(labels) + place for place in range(len(labels))])
+    edges = [*runs.starts(ids).tolist(), len(ids)]
+    assert [f"{runs.types[ids[start]]} {start}-{end}" for start, end in pairwise(edges)] == ours
+
+
+def test_a_text_longer_than_the_model_reads_is_not_cut_in_silence(both: Both) -> None:
+    text = "film " * 300
+    assert both.theirs(text, ignore_labels=[])[-1]["end"] < len(text) / 2
+    assert both.ours(text, ignore_labels=[])[-1]["end"] == len(text) - 1

@@ -95,6 +95,8 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
             raise OptionError(
                 f"ignore_labels must be a list of labels, not {ignore_labels!r}.", 'Give ["O"].'
             )
+        if not isinstance(delimiter, str):
+            raise OptionError(f"delimiter must be a string, not {delimiter!r}.", "Leave it out for a space.")
         if isinstance(aggregation_strategy, str):  # transformers takes any case, and members of its enum
             aggregation_strategy = str.lower(aggregation_strategy)  # type: ignore[assignment]
         strategy = one_of("aggregation_strategy", aggregation_strategy, STRATEGIES)

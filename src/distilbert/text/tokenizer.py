@@ -318,12 +318,12 @@ class DistilBertTokenizer:
         ids: list[int] = encoding.ids
         return ids
 
-    def text_encoding(self, text: str | Sequence[str]) -> Encoding:
+    def text_encoding(self, text: str | list[str]) -> Encoding:
         """The library's encoding of a text, or of a list of words, alone: ids, offsets in characters, word numbers.
 
         Nothing is cut, and no special tokens are around it. Raises `TokenizerError` for what cannot be encoded.
         """
-        words = not isinstance(text, str)
+        words = isinstance(text, list)
         try:
             [encoding] = self.backend_tokenizer.encode_batch([text], words, add_special_tokens=False)
         except TypeError as error:
