@@ -135,7 +135,7 @@ def pipeline(
         )
     task = _task(task, model)
     if model is None:
-        model = _default_model(task)
+        model = default_model(task)
     if isinstance(model, str | os.PathLike):
         loaded: Model = load_model(task, model, revision, threads)
     elif revision is not None or threads is not None:
@@ -195,11 +195,12 @@ def _task(task: str | None, model: object) -> str:
     return str(found)
 
 
-def _default_model(task: str) -> str:
+def default_model(task: str) -> str:
+    """The model that the package ships for a task; `OptionError` where it ships none."""
     default = TASKS[task].default
     if default is None:
         raise OptionError(
             f"No model for {task} comes with the package.",
-            f'Name one: pipeline("{task}", model="folder-or-name").',
+            f'Name one: pipeline("{task}", model="folder-or-name"), on the command line --model.',
         )
     return default
