@@ -87,9 +87,9 @@ def command(
         refuse_resume(file, out)
     rows = partial(rows_of, texts, file, format, keep, column)
     first = rows()  # a file that is not there is told before the model is loaded
-    task = "token-classification"
-    loaded = load_model(task, model or default_model(task), revision, threads)
-    tag = pipeline(task, loaded, aggregation_strategy=aggregation_strategy)
+    named = model or default_model("token-classification")
+    loaded = load_model("token-classification", named, revision, threads)
+    tag = pipeline("token-classification", loaded, aggregation_strategy=aggregation_strategy)
     columns = [*keep, "text", "entities"]
     if out:
         in_cells = format_of(out)[0] != "jsonl"

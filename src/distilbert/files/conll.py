@@ -97,7 +97,7 @@ def _rows_of_sentences(source: str, path: str | Path) -> Iterator[list[_Row]]:
 class _Columns(NamedTuple):
     """Which of how many cells are a row's word and label, and whether a first one numbers the words."""
 
-    count: int
+    cells: int
     word: int
     label: int
     numbered: bool
@@ -116,8 +116,8 @@ class _Columns(NamedTuple):
         """The sentence of these rows; None where none is a word."""
         words, labels, lines = [], [], []
         for line, cells in rows:
-            if len(cells) != self.count:
-                fault = f"{source}, line {line}: {len(cells)} cells, where the first row has {self.count}."
+            if len(cells) != self.cells:
+                fault = f"{source}, line {line}: {len(cells)} cells, where the first row has {self.cells}."
                 raise DataError(fault, "Check its delimiters: tabs, or blanks where no row has a tab.")
             if self.numbered and _NO_WORD.fullmatch(cells[0]):
                 continue

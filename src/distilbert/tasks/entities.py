@@ -78,8 +78,7 @@ def _of_most_certain(scores: Floats, starts: Places) -> Floats:
 
 def _average(scores: Floats, starts: Places) -> Floats:
     lengths = np.diff(starts, append=len(scores))
-    means: Floats = np.add.reduceat(scores, starts, axis=0) / lengths[:, None].astype(scores.dtype)
-    return means
+    return (np.add.reduceat(scores, starts, axis=0) / lengths[:, None]).astype(np.float32)
 
 
 # Scores `[tokens, labels]` and where words start -> the scores of words, `[words, labels]`.

@@ -74,7 +74,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         Raises `OptionError` for an option that cannot be used and `TokenizerError` for what is no text.
         """
         if self._merged(options).get("is_split_into_words") and isinstance(inputs, list | tuple):
-            texts = inputs if all(isinstance(text, list | tuple) for text in inputs) else [inputs]
+            texts: Any = inputs if all(isinstance(text, list | tuple) for text in inputs) else [inputs]
             return super().__call__(texts, **options)
         return super().__call__(inputs, **options)
 
@@ -131,7 +131,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         for tokens, parts in answer_long_texts(
             ((tokens, tokens.ids) for tokens in read),
             self.tokenizer.build_inputs_with_special_tokens,
-            call.answer,
+            self._logits_of_batch,
             size=size,
             overlap=overlap,
             workers=self.engine.workers,
