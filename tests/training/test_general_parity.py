@@ -21,7 +21,7 @@ from distilbert.corpus.shards import open_corpus
 from distilbert.errors import OptionError
 from distilbert.models import model_class
 from distilbert.training.distil import distil
-from distilbert.training.general import compare_vocabularies
+from distilbert.training.vocabularies import compare_vocabularies
 from distilbert.training.recipe import GeneralRecipe, write_toml
 
 if TYPE_CHECKING:

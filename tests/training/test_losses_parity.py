@@ -15,7 +15,7 @@ from distilbert.training.losses import (
     IGNORED,
     cosine_loss,
     label_loss,
-    masked_word_loss,
+    token_loss,
     soft_label_set_loss,
     soft_span_loss,
     soft_target_loss,
@@ -125,7 +125,7 @@ TEACHER = {
 }
 LABELS = {
     "masked words": Case(
-        lambda d: masked_word_loss(d.student, masked_labels(d)),
+        lambda d: token_loss(d.student, masked_labels(d)),
         lambda d: over_tokens(d, lambda s, t: -math.log(softmax(s)[np.argmax(t)])),
     ),
     "one label": Case(

@@ -20,7 +20,10 @@ KNOBS: Knobs = {
         "help": "A classifier, BERT or another that transformers runs: a folder, or a model on the hub. Without one, "
         "--train has a column for each of --labels with its probability. fill-mask: one that guesses words.",
     },
-    "task": {"type": click.Choice(["text-classification", "fill-mask"]), "help": "[text-classification]"},
+    "task": {
+        "type": click.Choice(["text-classification", "token-classification", "fill-mask"]),
+        "help": "[text-classification]",
+    },
     "data": {
         "metavar": "FOLDER",
         "help": "fill-mask: texts to learn from, as distilbert prepare makes them.",

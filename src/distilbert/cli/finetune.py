@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 KNOBS: Knobs = {
     "model": {"metavar": "CHECKPOINT", "help": "What to start from: a folder, or a model on the hub."},
-    "task": {"type": click.Choice(["text-classification", "fill-mask"]), "help": "[text-classification]"},
+    "task": {
+        "type": click.Choice(["text-classification", "token-classification", "fill-mask"]),
+        "help": "[text-classification]",
+    },
     "layers": {
         "metavar": "0,2,4",
         "callback": numbers,

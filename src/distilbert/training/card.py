@@ -9,7 +9,11 @@ if TYPE_CHECKING:
 
     from distilbert.files.config import DistilBertConfig
 
-_CLASSES = {"text-classification": "ForSequenceClassification", "fill-mask": "ForMaskedLM"}
+_CLASSES = {
+    "text-classification": "ForSequenceClassification",
+    "token-classification": "ForTokenClassification",
+    "fill-mask": "ForMaskedLM",
+}
 
 
 def training_card(name: str, config: DistilBertConfig, result: Mapping[str, Any]) -> str:

@@ -13,16 +13,15 @@ from distilbert.files.hub import resolve
 from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.text.tokenizer_files import DISTILBERT_INPUTS
-from distilbert.training import general
+from distilbert.training import general, tagging
 from distilbert.training.data import Padding, draw_rows
 from distilbert.training.distillation import Distillation, Learner
 from distilbert.training.evaluation import BATCH
-from distilbert.training.finetune import check_length
 from distilbert.training.lessons import Lessons
 from distilbert.training.objectives import Labels
-from distilbert.training.recipe import GeneralRecipe
+from distilbert.training.recipe import GeneralRecipe, TaggingRecipe
 from distilbert.training.run import Work, run
-from distilbert.training.start import answer_the_usual, classifier
+from distilbert.training.start import answer_the_usual, check_length, classifier
 from distilbert.training.student import measured_importance, narrow, student_of
 from distilbert.training.tables import read_tables
 from distilbert.training.teachers import open_teacher
@@ -42,7 +41,7 @@ IMPORTANCE_ROWS = 2048  # by which a feed-forward's neurons are judged
 
 
 def distil(
-    recipe: DistilRecipe | GeneralRecipe,
+    recipe: DistilRecipe | GeneralRecipe | TaggingRecipe,
     out: Path,
     *,
     resume: bool = False,
@@ -55,6 +54,8 @@ def distil(
     """
     if isinstance(recipe, GeneralRecipe):
         return general.distil(recipe, out, resume=resume, tell=tell)
+    if isinstance(recipe, TaggingRecipe):
+        return tagging.distil(recipe, out, resume=resume, tell=tell)
     sources = {"train": Path(recipe.train)}
     sources |= {f"unlabelled {number}": Path(path) for number, path in enumerate(recipe.unlabelled)}
     sources |= {"dev": Path(recipe.dev)} if recipe.dev else {}

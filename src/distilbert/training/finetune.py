@@ -1,4 +1,4 @@
-"""Fine-tuning: a checkpoint learns the labels of rows, or to guess masked words."""
+"""Fine-tuning: a checkpoint learns the labels of rows, of words, or to guess masked words."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distilbert.errors import DataError, OptionError
+from distilbert.errors import DataError
 from distilbert.files.hub import resolve
 from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
+from distilbert.training import tagging
 from distilbert.training.data import Examples, Padding
 from distilbert.training.evaluation import evaluate_labels, evaluate_losses
 from distilbert.training.labels import knows, label_names, label_reader, targets
 from distilbert.training.masking import MaskedTexts, Masks, vocabulary_of
 from distilbert.training.objectives import Labels, MaskedWords
 from distilbert.training.run import Work, run
-from distilbert.training.start import answer_the_usual, classifier, freeze_body, masked_lm
+from distilbert.training.start import answer_the_usual, check_length, classifier, freeze_body, masked_lm
 from distilbert.training.student import keep_layers
 from distilbert.training.tables import read_tables
 
@@ -62,13 +63,6 @@ def prepare(recipe: FinetuneRecipe, folder: Path, runner: Runner, *_: Any) -> Wo
     return work
 
 
-def check_length(max_length: int, config: DistilBertConfig) -> None:
-    """Raise `OptionError` if a model does not read so many tokens."""
-    most = config.max_position_embeddings
-    if max_length > most:
-        raise OptionError(f"max_length is {max_length}; the model reads {most} tokens.", "Take at most that.")
-
-
 def _classification(
     recipe: FinetuneRecipe, checkpoint: Checkpoint, tokenizer: DistilBertTokenizer, runner: Runner
 ) -> Work:
@@ -105,7 +99,11 @@ def _fill_mask(
     return Work(model, tokenizer, model, data, objective, evaluate, _rows(judging))
 
 
-_PREPARE = {"text-classification": _classification, "fill-mask": _fill_mask}
+_PREPARE = {
+    "text-classification": _classification,
+    "token-classification": tagging.prepare,
+    "fill-mask": _fill_mask,
+}
 
 
 def _rows(data: Data | None) -> int:

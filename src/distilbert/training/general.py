@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +16,16 @@ from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.text.tokenizer_files import DISTILBERT_INPUTS
 from distilbert.training.evaluation import BATCH, evaluate_losses
-from distilbert.training.finetune import check_length
 from distilbert.training.masking import Masks, vocabulary_of
 from distilbert.training.packing import PackedTexts, pack
 from distilbert.training.run import Work, run
-from distilbert.training.start import masked_lm
+from distilbert.training.start import check_length, masked_lm
 from distilbert.training.student import student_of
 from distilbert.training.triple import Guesser, TripleLoss
+from distilbert.training.vocabularies import compare_vocabularies, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
     from torch import nn
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from distilbert.training.events import Event
     from distilbert.training.packing import Corpus
     from distilbert.training.recipe import GeneralRecipe
-
-_SHOWN = 3  # differing entries of two vocabularies
 
 
 def distil(
@@ -137,28 +134,6 @@ def _beside(checkpoint: Checkpoint, recipe: GeneralRecipe, runner: Runner) -> Gu
         return None
     model = model_class(checkpoint.config.model_type, checkpoint.head).from_checkpoint(checkpoint)
     return Guesser(model.requires_grad_(False)).to(runner.accelerator.device).eval()
-
-
-def words_of(tokenizer: DistilBertTokenizer) -> list[str]:
-    """A tokenizer's vocabulary by id; of an id that no token has, an empty string."""
-    ids = tokenizer.get_vocab()
-    words = [""] * (max(ids.values()) + 1)
-    for word, place in ids.items():
-        words[place] = word
-    return words
-
-
-def compare_vocabularies(vocabularies: Mapping[str, Sequence[str]]) -> None:
-    """Raise `OptionError` with the first entries that differ, if any do. `vocabularies`: by whose they are."""
-    (name, first), *others = vocabularies.items()
-    for other, words in others:
-        pairs = enumerate(zip_longest(first, words))
-        if different := [(place, a, b) for place, (a, b) in pairs if a != b]:
-            shown = ", ".join(f"{place} is {a!r} and {b!r}" for place, a, b in different[:_SHOWN])
-            raise OptionError(
-                f"{name} and {other} have different vocabularies: {shown} ({len(different):,} in all).",
-                "Prepare the data with the teacher's own tokenizer; a student has its teacher's.",
-            )
 
 
 def _split(corpus: Corpus, recipe: GeneralRecipe) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -39,10 +39,11 @@ def label_loss(logits: Tensor, labels: Tensor, problem_type: ProblemType) -> Ten
     return F.mse_loss(logits[:, 0], labels, reduction="sum")
 
 
-def masked_word_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross entropy of words guessed, `[rows, places, vocabulary]`, summed over places: BERT, section 3.1, task 1.
+def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of what is said of tokens, `[rows, places, n]`, summed over places.
 
-    `labels` `[rows, places]` are ids, or `IGNORED`. In nats.
+    Of masked words guessed (BERT, section 3.1, task 1), and of labels. `labels` `[rows, places]` are ids, or `IGNORED`.
+    In nats.
     """
     flat = at_least_float32(logits).flatten(0, 1)
     return F.cross_entropy(flat, labels.flatten(), ignore_index=IGNORED, reduction="sum")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from distilbert.training.losses import IGNORED, label_loss, masked_word_loss
+from distilbert.training.losses import IGNORED, label_loss, token_loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,4 +71,19 @@ class MaskedWords:
     def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
         """See `Objective`."""
         logits = model(**inputs_of(batch), positions=batch["positions"]).logits
-        return {"masked": masked_word_loss(logits, batch["labels"])}
+        return {"masked": token_loss(logits, batch["labels"])}
+
+
+class TokenLabels:
+    """Learn the labels of tokens: `labels` `[rows, longest]` in each batch, as `training.sentences` makes them."""
+
+    def __init__(self) -> None:
+        self.weights: Mapping[str, float] = {"label": 1.0}
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """See `Objective`: labelled tokens."""
+        return {"label": int((batch["labels"] != IGNORED).sum())}
+
+    def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """See `Objective`."""
+        return {"label": token_loss(model(**inputs_of(batch)).logits, batch["labels"])}

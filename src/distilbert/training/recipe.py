@@ -105,7 +105,7 @@ class FinetuneRecipe(RowsRecipe):
     command: ClassVar[str] = "finetune"
 
     model: str  # the checkpoint to start from: a folder, or a name on the hub
-    task: Literal["text-classification", "fill-mask"] = "text-classification"
+    task: Literal["text-classification", "token-classification", "fill-mask"] = "text-classification"
     problem_type: ProblemType = "single_label_classification"
     mask_share: MaskShare = 0.15  # fill-mask: share of tokens to guess
     freeze_body: bool = False  # train the head only; the encoder stays as it is, without dropout
@@ -209,6 +209,20 @@ class GeneralRecipe(StudentRecipe):
         return {"soft": self.soft_weight, "masked": self.masked_weight, "cosine": self.cosine_weight}
 
 
+class TaggingRecipe(RowsRecipe, StudentRecipe):
+    """The knobs of `distilbert distil --task token-classification`, whose student learns what a tagger says."""
+
+    teacher: str  # a tagger: a folder, or its name on the hub
+    task: Literal["token-classification"] = "token-classification"
+    soft_weight: Weight = 1.0  # T² · KL from the teacher's answers
+    label_weight: Weight = 0.0  # the labels' own loss
+    cosine_weight: Weight = 1.0  # 1 - cos of the last states of all tokens
+
+    def _all_weights(self) -> dict[str, float]:
+        """By their names in `training.token_distillation`."""
+        return {"soft": self.soft_weight, "label": self.label_weight, "cosine": self.cosine_weight}
+
+
 def read_recipe(kind: type[Recipe], path: Path | None, flags: Mapping[str, Any]) -> Recipe:
     """Read a recipe of a kind from a TOML file, if given, and from flags, which go before it.
 
@@ -217,11 +231,15 @@ def read_recipe(kind: type[Recipe], path: Path | None, flags: Mapping[str, Any])
     return _checked(kind, _values(path, flags), path)
 
 
-def read_distil_recipe(path: Path | None, flags: Mapping[str, Any]) -> DistilRecipe | GeneralRecipe:
-    """As `read_recipe`: its `task` says of which of the two kinds it is."""
+def read_distil_recipe(
+    path: Path | None, flags: Mapping[str, Any]
+) -> DistilRecipe | TaggingRecipe | GeneralRecipe:
+    """As `read_recipe`: its `task` says of which of the kinds it is."""
     values = _values(path, flags)
     if values.get("task") == "fill-mask":
         return _checked(GeneralRecipe, values, path)
+    if values.get("task") == "token-classification":
+        return _checked(TaggingRecipe, values, path)
     return _checked(DistilRecipe, values, path)
 
 
@@ -266,7 +284,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not TOML: {error}.", "See recipes/ for examples.") from error
 
 
-_OF_TASKS: tuple[type[LoopRecipe], ...] = (DistilRecipe, GeneralRecipe)
+_OF_TASKS: tuple[type[LoopRecipe], ...] = (DistilRecipe, TaggingRecipe, GeneralRecipe)
 
 
 def _fault(detail: ErrorDetails, kind: type[LoopRecipe]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from distilbert.errors import OptionError
 from distilbert.models import model_class
 from distilbert.models.dropout import Dropout
 from distilbert.models.encoder import SelfAttention
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from distilbert.files.checkpoint import Checkpoint
+    from distilbert.files.config import DistilBertConfig
     from distilbert.models.pretrained import PretrainedModel
     from distilbert.training.recipe import LoopRecipe, ProblemType
+
+
+def check_length(max_length: int, config: DistilBertConfig) -> None:
+    """Raise `OptionError` if a model does not read so many tokens."""
+    most = config.max_position_embeddings
+    if max_length > most:
+        raise OptionError(f"max_length is {max_length}; the model reads {most} tokens.", "Take at most that.")
 
 
 def masked_lm(checkpoint: Checkpoint, recipe: LoopRecipe) -> PretrainedModel:
@@ -35,6 +44,14 @@ def classifier(
     checkpoint = _prepared(checkpoint, recipe)
     return model_class(checkpoint.config.model_type, "sequence-classification").from_checkpoint(
         checkpoint, id2label=dict(enumerate(labels)), problem_type=problem_type
+    )
+
+
+def tagger(checkpoint: Checkpoint, recipe: LoopRecipe, labels: Sequence[str]) -> PretrainedModel:
+    """A model with these labels for tokens, as `masked_lm`."""
+    checkpoint = _prepared(checkpoint, recipe)
+    return model_class(checkpoint.config.model_type, "token-classification").from_checkpoint(
+        checkpoint, id2label=dict(enumerate(labels))
     )
 
 

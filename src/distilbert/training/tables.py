@@ -46,11 +46,16 @@ def read_tables(
         train, dev = train.take(training), train.take(judging)
     if recipe.max_rows is not None:
         train = train.take(draw_rows(train.texts, recipe.max_rows))
-    if cut := int(train.texts.cut.sum()):
+    tell_of_cut(recipe, train.texts)
+    return train, dev
+
+
+def tell_of_cut(recipe: RowsRecipe, texts: Texts) -> None:
+    """Warn if rows to train on were too long."""
+    if cut := int(texts.cut.sum()):
         warnings.warn(
             f"{recipe.train}: {cut:,} rows are longer than {recipe.max_length} tokens, and were cut "
             "(max_length).",
             TruncationWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return train, dev

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from distilbert.models.outputs import EncoderOutput
-from distilbert.training.losses import IGNORED, cosine_loss, masked_word_loss, soft_target_loss
+from distilbert.training.losses import IGNORED, cosine_loss, soft_target_loss, token_loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ class TripleLoss:
         parts = {}
         if "masked" in weights:
             logits = student.logits[masked[chosen]] if of_all else student.logits
-            parts["masked"] = masked_word_loss(logits[None], batch["labels"][masked][None])
+            parts["masked"] = token_loss(logits[None], batch["labels"][masked][None])
         if self.teacher is not None:
             with torch.no_grad():
                 teacher = self.teacher(
