@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import math
 from collections import Counter
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,8 +199,7 @@ def test_labels_that_they_misread(both: Both, row: str, theirs: list[str], ours:
     assert [f"{group['entity_group']} {group['start']}-{group['end']}" for group in groups] == theirs
     runs = Runs.of(["O", "B-X", "I-X", *labels] if "-X" in row else labels)
     ids = np.array([len(runs.types) - len(labels) + place for place in range(len(labels))])
-    edges = [*runs.starts(ids).tolist(), len(ids)]
-    assert [f"{runs.types[ids[start]]} {start}-{end}" for start, end in pairwise(edges)] == ours
+    assert [f"{kind} {start}-{end}" for kind, start, end in runs.in_row(ids)] == ours
 
 
 def test_a_text_longer_than_the_model_reads_is_not_cut_in_silence(both: Both) -> None:

@@ -199,8 +199,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         edges = [*starts.tolist(), len(tokens.ids)]  # of units, in tokens
         label_ids, best = scores.argmax(axis=1), scores.max(axis=1)
         found = []
-        for first, beyond in pairwise([*runs.starts(label_ids).tolist(), len(starts)]):
-            kind = runs.types[label_ids[first]]
+        for kind, first, beyond in runs.in_row(label_ids):
             if kind not in ignored:
                 own = edges[first : beyond + 1]
                 found.append(
