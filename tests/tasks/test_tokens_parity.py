@@ -206,3 +206,12 @@ def test_a_text_longer_than_the_model_reads_is_not_cut_in_silence(both: Both) ->
     text = "film " * 300
     assert both.theirs(text, ignore_labels=[])[-1]["end"] < len(text) / 2
     assert both.ours(text, ignore_labels=[])[-1]["end"] == len(text) - 1
+
+
+def test_windows_are_for_single_tokens_too(both: Both) -> None:
+    options: dict[str, Any] = {"aggregation_strategy": "none", "stride": 4}
+    with pytest.raises(ValueError, match="stride"):
+        both.theirs("film " * 300, **options)
+    assert [token["index"] for token in both.ours("film " * 300, ignore_labels=[], **options)] == [
+        *range(1, 301)
+    ]
