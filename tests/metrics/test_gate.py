@@ -14,7 +14,7 @@ from distilbert.metrics.gate import (
     MIN_CORRELATION,
     MIN_COSINE,
     Choices,
-    Tagged,
+    Tags,
     Verdict,
     judge_choices,
     judge_entities,
@@ -164,12 +164,12 @@ def test_at_most_five_percent_of_the_entities_may_be_one_s_alone(count: int) -> 
     before = logits(4, 9)
     both = frozenset((text, "PER", 0, 1) for text in range(100 - count))
     alone = [(text, "LOC", 0, 1) for text in range(count)]
-    verdict = judge_entities(Tagged(before, both | {*alone[::2]}), Tagged(before, both | {*alone[1::2]}))
+    verdict = judge_entities(Tags(before, both | {*alone[::2]}), Tags(before, both | {*alone[1::2]}))
     assert verdict.passed == (count <= 100 * MAX_ENTITY_CHANGES)
     assert f"{count} of 100 entities changed" in verdict.said
 
 
 def test_entities_do_not_excuse_labels_that_flip_nor_are_they_needed() -> None:
     before, none = logits(4, 9), frozenset[tuple[int, str, int, int]]()
-    assert judge_entities(Tagged(before, none), Tagged(before, none)).passed
-    assert not judge_entities(Tagged(before, none), Tagged(-before, none)).passed
+    assert judge_entities(Tags(before, none), Tags(before, none)).passed
+    assert not judge_entities(Tags(before, none), Tags(-before, none)).passed

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from distilbert.engines.base import Engine, Floats, TokenIds
-    from distilbert.metrics.gate import Tagged
+    from distilbert.metrics.gate import Tags
 
 TOKENIZER = DistilBertTokenizer({word: place for place, word in enumerate(VOCABULARY)})
 TEXTS = [*sentences(60, seed=2), ""]
@@ -90,7 +90,7 @@ def test_a_tagger_is_judged_by_its_entities_too() -> None:
     config = tiny_config(labels=("O", "B-PER", "I-PER"))
     texts = ["good " * 50] * 20
 
-    def tagged(second: int) -> Tagged:
+    def tagged(second: int) -> Tags:
         logits = np.zeros((52, 3), np.float32)
         logits[:, 0], logits[5, 1], logits[6, second] = 1, 2, 2
         engine = SimpleNamespace(

@@ -322,6 +322,7 @@ class SlowTokenizer:
         ({"stride": 8}, "stride must be a whole number from 0 to 7"),
         ({"stride": -1}, "stride must be a whole number"),
         ({"stride": 1.5}, "stride must be a whole number"),
+        ({"stride": True}, "stride must be a whole number"),
         ({"delimiter": 3}, "delimiter must be a string"),
         ({"max_length": 2}, "leaves a window no token"),
         ({"top_k": 2}, "top_k is no option of token-classification"),

@@ -47,7 +47,7 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Tagged:
+class Tags:
     """What a tagger said: logits, and the entities in them as (text, type, first token, the first beyond)."""
 
     logits: Answers  # [tokens, labels]
@@ -89,10 +89,10 @@ def judge_token_labels(reference: Answers, candidate: Answers, gold: Labels | No
     return _judge_flips(before, after, reference, candidate, {}, rows="tokens")
 
 
-def judge_entities(reference: Tagged, candidate: Tagged) -> Verdict:
+def judge_entities(reference: Tags, candidate: Tags) -> Verdict:
     """Judge a tagger by the labels of tokens that flip, and by the entities that only one of the two finds.
 
-    >>> before = Tagged(np.array([[1.0, 2.0]], np.float32), frozenset({(0, "PER", 0, 1)}))
+    >>> before = Tags(np.array([[1.0, 2.0]], np.float32), frozenset({(0, "PER", 0, 1)}))
     >>> judge_entities(before, before).said.partition("error ")[2]
     '0.000; 0 of 1 entities changed (0.00 %, at most 5.00 %)'
     """

@@ -11,7 +11,7 @@ from distilbert.errors import OptionError, TokenizerError
 from distilbert.metrics.entities import OUTSIDE
 from distilbert.metrics.gate import (
     Choices,
-    Tagged,
+    Tags,
     judge_choices,
     judge_entities,
     judge_label_sets,
@@ -88,7 +88,7 @@ def _token_gate(
         read = (batch.inputs["attention_mask"] == 1) & ~_special(batch.inputs["input_ids"], tokenizer)
         return [rows[row] for rows, row in zip(engine.run(batch.inputs)["logits"], read, strict=True)]
 
-    def score(engine: Engine) -> Tagged:
+    def score(engine: Engine) -> Tags:
         rows = _ask(engine, texts, encode, answer)
         entities = frozenset(
             (text, *run)
@@ -96,7 +96,7 @@ def _token_gate(
             for run in runs.in_row(logits.argmax(axis=1))
             if run[0] != OUTSIDE
         )
-        return Tagged(np.concatenate(rows), entities)
+        return Tags(np.concatenate(rows), entities)
 
     return score, judge_entities
 

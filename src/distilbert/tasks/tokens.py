@@ -117,12 +117,6 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         strategy = one_of("aggregation_strategy", aggregation_strategy, STRATEGIES)
         read = Reading.of(self.config, self.tokenizer, **reading)
         size = window_size(read, self.tokenizer)
-        if stride is not None and not (isinstance(stride, int) and 0 <= stride < size):
-            raise OptionError(
-                f"stride must be a whole number from 0 to {size - 1}, below a window's {size} tokens, "
-                f"not {stride!r}.",
-                "Leave it out for a quarter of a window.",
-            )
         if strategy == "none":
             present = partial(self._present_tokens, ignored=ignore_labels)
         else:
@@ -132,7 +126,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         run = partial(
             self._run_in_windows,
             size=size,
-            overlap=size // OVERLAP if stride is None else stride,
+            overlap=_overlap(stride, size),
             delimiter=delimiter if joined else None,
         )
         return Call(read, self._logits_of_batch, present, run)
@@ -192,9 +186,9 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         self, tagged: Tagged, *, ignored: Collection[str], runs: Runs, strategy: str
     ) -> list[dict[str, Any]]:
         tokens, logits = tagged
-        scores, starts = softmax(logits), np.arange(len(tokens.ids))
+        scores, starts, spell = softmax(logits), np.arange(len(tokens.ids)), self._spelt
         if strategy != "simple":
-            starts = word_starts(tokens.words)
+            starts, spell = word_starts(tokens.words), self._words
             scores = WORD_SCORES[strategy](scores, starts)
         edges = [*starts.tolist(), len(tokens.ids)]  # of units, in tokens
         label_ids, best = scores.argmax(axis=1), scores.max(axis=1)
@@ -206,9 +200,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
                     {
                         "entity_group": kind,
                         "score": float(best[first:beyond].mean()),
-                        "word": self._spelt(tokens, own)
-                        if strategy == "simple"
-                        else self._words(tokens, own),
+                        "word": spell(tokens, own),
                         **tokens.span(own[0], own[-1]),
                     }
                 )
@@ -227,6 +219,18 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         if tokens.ids[place] == self.tokenizer.unk_token_id:
             return str(tokens.span(place, place + 1)["text"])
         return str(self.tokenizer.convert_ids_to_tokens(tokens.ids[place]))
+
+
+def _overlap(stride: int | None, size: int) -> int:
+    """How many tokens neighbouring windows of `size` tokens share."""
+    if stride is None:
+        return size // OVERLAP
+    if type(stride) is int and 0 <= stride < size:
+        return stride
+    raise OptionError(
+        f"stride must be a whole number from 0 to {size - 1}, below a window's {size} tokens, not {stride!r}.",
+        "Leave it out for a quarter of a window.",
+    )
 
 
 def tokens_of_text(text: str, tokenizer: DistilBertTokenizer) -> Tokens:
