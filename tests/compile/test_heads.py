@@ -105,12 +105,13 @@ def test_the_card_says_how_to_run_it_and_that_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], head: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    source = tiny_checkpoint(tmp_path / "source", head=head, labels=("O", "PER"))  # type: ignore[arg-type]
+    source = tiny_checkpoint(tmp_path / "source", head=head, labels=("PER", "O"))  # type: ignore[arg-type]
     compile_checkpoint(source, tmp_path / "bundle")
     card = (tmp_path / "bundle" / "README.md").read_text()
-    assert ("- labels: O, PER" in card) == (head == "token-classification")
+    assert ("- labels: PER, O" in card) == (head == "token-classification")
     exec(card.split("```python\n")[1].split("```")[0], {})
-    assert ("'sequence': " if head == "masked-lm" else "logits=array(") in capsys.readouterr().out
+    printed = {"masked-lm": "'sequence': ", "token-classification": "'entity': 'PER'"}
+    assert printed.get(head, "logits=array(") in capsys.readouterr().out
 
 
 def test_there_is_a_graph_for_every_head_but_choosing(tmp_path: Path) -> None:

@@ -597,3 +597,24 @@ def test_other_processes_answer_alike(method):
     expected = TOKENIZER.encode_texts(SENTENCES, max_length=9)
     with multiprocessing.get_context(method).Pool(1) as pool:
         assert pool.apply_async(TOKENIZER.encode_texts, (SENTENCES,), {"max_length": 9}).get(60) == expected
+
+
+@given(texts)
+def test_a_text_s_encoding_is_the_text_alone_with_its_places(text):
+    encoding = TOKENIZER.text_encoding(text)
+    whole = TOKENIZER(text, return_offsets_mapping=True)
+    alone = slice(TOKENIZER.special_tokens_before, len(encoding.ids) + TOKENIZER.special_tokens_before)
+    assert encoding.ids == TOKENIZER.text_ids(text) == whole["input_ids"][alone]
+    assert encoding.offsets == whole["offset_mapping"][alone]
+
+
+def test_an_encoding_of_words_numbers_their_tokens():
+    assert TOKENIZER.text_encoding(["good-film", "", "acting"]).word_ids == [0, 0, 0, 2]
+    assert TOKENIZER.text_encoding("good-film  acting").word_ids == [0, 1, 2, 3]
+    assert TOKENIZER.text_encoding([]).ids == TOKENIZER.text_encoding("").ids == []
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["a", 3], "half \ud800", ["half \ud800"]], ids=ascii)
+def test_what_is_no_text_has_no_encoding(wrong):
+    with pytest.raises(TokenizerError, match=r"[Rr]ow 0"):
+        TOKENIZER.text_encoding(wrong)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from distilbert.errors import OptionError
 from distilbert.text.tokenizer import DistilBertTokenizer
-from distilbert.text.windows import windows
+from distilbert.text.windows import answer_long_texts, windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,3 +133,27 @@ def test_every_token_of_a_megabyte_is_answered_once(kind: str, tokenizer) -> Non
 
 def test_a_megabyte_of_one_word_is_one_unknown_word(tokenizer) -> None:
     assert tokenizer.text_ids("a" * 10**6) == [tokenizer.unk_token_id]
+
+
+@given(
+    st.lists(st.lists(st.integers(10, 99), max_size=30), max_size=12), st.integers(1, 2), st.integers(1, 4)
+)
+def test_long_texts_come_back_in_order_each_with_its_windows_and_their_answers(texts, workers, batch_size):
+    """The answer to a window is its ids, so what its windows answer for is the text again."""
+    found = answer_long_texts(
+        enumerate(texts),
+        lambda ids: [1, *ids, 2],
+        lambda batch: [
+            ids[:length] for ids, length in zip(batch.inputs["input_ids"], batch.lengths, strict=True)
+        ],
+        size=6,
+        overlap=2,
+        workers=workers,
+        batch_size=batch_size,
+    )
+    for place, (text, parts) in enumerate(found):
+        assert text == place
+        assert all((ids[0], ids[-1]) == (1, 2) and len(ids) <= 8 for _, ids in parts)
+        own = [ids[1 + window.first - window.start : 1 + window.last - window.start] for window, ids in parts]
+        assert np.concatenate(own).tolist() == texts[place]
+    assert not texts or place == len(texts) - 1

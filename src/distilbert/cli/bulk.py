@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from distilbert.files.resumable import ResumableTable
     from distilbert.files.tables import Row
 
-    Given: TypeAlias = dict[
-        str, Any
-    ]  # what an answer repeats of its row: columns to keep, and its text or pair
+    # what an answer repeats of its row: the columns to keep, and the text or pair
+    Given: TypeAlias = dict[str, Any]
     Answer: TypeAlias = Callable[[Iterable[Given]], Iterable[Mapping[str, Any]]]
 
 WINDOW = 1024  # texts: what a kill may undo

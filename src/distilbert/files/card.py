@@ -44,7 +44,7 @@ _RUN = {  # by task: how, with which class, on which text
     "text-classification": (_PIPELINE, "", _TEXT),
     "feature-extraction": (_PIPELINE, "", _TEXT),
     "fill-mask": (_PIPELINE, "", '"I love [MASK] about DistilBERT!"'),
-    "token-classification": (_CLASS, "DistilBertForTokenClassification", _TEXT),
+    "token-classification": (_PIPELINE, "", '"Ada Lovelace lived in London."'),
     "question-answering": (_CLASS, "DistilBertForQuestionAnswering", f'"What do I love?", {_TEXT}'),
 }
 

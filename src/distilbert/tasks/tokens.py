@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, tee
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from distilbert.errors import OptionError, TokenizerError
+from distilbert.metrics.entities import OUTSIDE
 from distilbert.tasks.base import Call, Reading, TextPipeline, one_of, single_text, window_size, without_none
 from distilbert.tasks.entities import WORD_SCORES, Runs, word_starts
 from distilbert.tasks.scores import softmax
 from distilbert.text.windows import OVERLAP, answer_long_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -78,6 +79,20 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
             return super().__call__(texts, **options)
         return super().__call__(inputs, **options)
 
+    def labels_of_words(self, texts: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+        """Each word's label, for texts that are lists of words: its first token's, since models are trained so.
+
+        A word of which the tokenizer keeps nothing is outside. Raises as a call does.
+        """
+        texts, again = tee(texts)
+        call = self._call({"is_split_into_words": True})
+        for words, (tokens, logits) in zip(again, self._run(texts, call), strict=True):  # type: ignore[arg-type]
+            labels = [OUTSIDE] * len(words)
+            starts = word_starts(tokens.words)
+            for word, label in zip(tokens.words[starts], logits[starts].argmax(axis=1), strict=True):
+                labels[word] = self.config.labels[label]
+            yield labels
+
     def _merged(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return super()._merged(without_none(options))
 
@@ -102,12 +117,6 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         strategy = one_of("aggregation_strategy", aggregation_strategy, STRATEGIES)
         read = Reading.of(self.config, self.tokenizer, **reading)
         size = window_size(read, self.tokenizer)
-        if stride is not None and not (isinstance(stride, int) and 0 <= stride < size):
-            raise OptionError(
-                f"stride must be a whole number from 0 to {size - 1}, below a window's {size} tokens, "
-                f"not {stride!r}.",
-                "Leave it out for a quarter of a window.",
-            )
         if strategy == "none":
             present = partial(self._present_tokens, ignored=ignore_labels)
         else:
@@ -117,7 +126,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         run = partial(
             self._run_in_windows,
             size=size,
-            overlap=size // OVERLAP if stride is None else stride,
+            overlap=_overlap(stride, size),
             delimiter=delimiter if joined else None,
         )
         return Call(read, self._logits_of_batch, present, run)
@@ -177,24 +186,21 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         self, tagged: Tagged, *, ignored: Collection[str], runs: Runs, strategy: str
     ) -> list[dict[str, Any]]:
         tokens, logits = tagged
-        scores, starts = softmax(logits), np.arange(len(tokens.ids))
+        scores, starts, spell = softmax(logits), np.arange(len(tokens.ids)), self._spelt
         if strategy != "simple":
-            starts = word_starts(tokens.words)
+            starts, spell = word_starts(tokens.words), self._words
             scores = WORD_SCORES[strategy](scores, starts)
         edges = [*starts.tolist(), len(tokens.ids)]  # of units, in tokens
         label_ids, best = scores.argmax(axis=1), scores.max(axis=1)
         found = []
-        for first, beyond in pairwise([*runs.starts(label_ids).tolist(), len(starts)]):
-            kind = runs.types[label_ids[first]]
+        for kind, first, beyond in runs.in_row(label_ids):
             if kind not in ignored:
                 own = edges[first : beyond + 1]
                 found.append(
                     {
                         "entity_group": kind,
                         "score": float(best[first:beyond].mean()),
-                        "word": self._spelt(tokens, own)
-                        if strategy == "simple"
-                        else self._words(tokens, own),
+                        "word": spell(tokens, own),
                         **tokens.span(own[0], own[-1]),
                     }
                 )
@@ -213,6 +219,18 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         if tokens.ids[place] == self.tokenizer.unk_token_id:
             return str(tokens.span(place, place + 1)["text"])
         return str(self.tokenizer.convert_ids_to_tokens(tokens.ids[place]))
+
+
+def _overlap(stride: int | None, size: int) -> int:
+    """How many tokens neighbouring windows of `size` tokens share."""
+    if stride is None:
+        return size // OVERLAP
+    if type(stride) is int and 0 <= stride < size:
+        return stride
+    raise OptionError(
+        f"stride must be a whole number from 0 to {size - 1}, below a window's {size} tokens, not {stride!r}.",
+        "Leave it out for a quarter of a window.",
+    )
 
 
 def tokens_of_text(text: str, tokenizer: DistilBertTokenizer) -> Tokens:
