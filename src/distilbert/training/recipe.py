@@ -80,15 +80,12 @@ class StartRecipe(LoopRecipe):
         return self
 
 
-class RowsRecipe(StartRecipe):
-    """The knobs of tables with texts and labels. A text or pair longer than `max_length` is cut off."""
+class LabelledRecipe(StartRecipe):
+    """The knobs of labelled texts. What is longer than `max_length` is cut off."""
 
-    train: str  # table of rows to learn from
+    train: str  # rows to learn from
     dev: str | None = None  # held-back rows, to choose the checkpoint: no published dev set
     hold_back: Annotated[int, Field(ge=0)] = 0  # rows of train to hold back instead of dev
-    column: str = "text"  # the column with the texts
-    pair_column: str | None = None  # the column with each text's second half
-    label_column: str = "label"  # the column with the labels
     labels: list[str] | None = None  # in the order of the logits; None: the model's, or train's sorted
     max_rows: Count | None = None  # of train only so many rows, drawn at random; None: all
 
@@ -97,6 +94,14 @@ class RowsRecipe(StartRecipe):
         if self.dev is not None and self.hold_back:
             raise ValueError("dev and hold_back both say which rows are held back: leave one out")
         return self
+
+
+class RowsRecipe(LabelledRecipe):
+    """The knobs of tables with texts, or pairs, and labels."""
+
+    column: str = "text"  # the column with the texts
+    pair_column: str | None = None  # the column with each text's second half
+    label_column: str = "label"  # the column with the labels
 
 
 class FinetuneRecipe(RowsRecipe):
@@ -209,7 +214,7 @@ class GeneralRecipe(StudentRecipe):
         return {"soft": self.soft_weight, "masked": self.masked_weight, "cosine": self.cosine_weight}
 
 
-class TaggingRecipe(RowsRecipe, StudentRecipe):
+class TaggingRecipe(LabelledRecipe, StudentRecipe):
     """The knobs of `distilbert distil --task token-classification`, whose student learns what a tagger says."""
 
     teacher: str  # a tagger: a folder, or its name on the hub

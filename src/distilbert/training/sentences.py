@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from distilbert.files.conll import Sentence
     from distilbert.text.tokenizer import DistilBertTokenizer
     from distilbert.training.data import Batch, Padding
-    from distilbert.training.recipe import RowsRecipe
+    from distilbert.training.recipe import LabelledRecipe
 
 
 class Tags(NamedTuple):
@@ -95,7 +95,7 @@ def _tokens_of(texts: Texts, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def tagged_tables(
-    recipe: RowsRecipe,
+    recipe: LabelledRecipe,
     tokenizer: DistilBertTokenizer,
     padding: Padding,
     own: Sequence[str],

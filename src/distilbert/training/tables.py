@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from distilbert.files.tables import Row
     from distilbert.text.tokenizer import DistilBertTokenizer
-    from distilbert.training.recipe import RowsRecipe
+    from distilbert.training.recipe import LabelledRecipe, RowsRecipe
 
 
 class Table(NamedTuple):
@@ -50,7 +50,7 @@ def read_tables(
     return train, dev
 
 
-def tell_of_cut(recipe: RowsRecipe, texts: Texts) -> None:
+def tell_of_cut(recipe: LabelledRecipe, texts: Texts) -> None:
     """Warn if rows to train on were too long."""
     if cut := int(texts.cut.sum()):
         warnings.warn(
