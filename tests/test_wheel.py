@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tiny import tiny_checkpoint
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
@@ -28,6 +29,7 @@ LINES = {
     "prepare": ["prepare", "reviews.csv", "--out", "data"],
     "report": ["report", "checkpoint", "distilbert-sst2", "--data", "reviews.csv", "--out", "report"],
     "score": ["score", "--file", "reviews.csv"],
+    "tag": ["tag", "--model", "tagger", "A warm and funny film."],
     "verify": ["verify", "distilbert-sst2"],
 }
 # those that need libraries that the wheel does not bring
@@ -89,6 +91,7 @@ def test_every_command_works_away_from_the_sources(
     installed: Path, tmp_path: Path, tiny_classifier: Path
 ) -> None:
     (tmp_path / "checkpoint").symlink_to(tiny_classifier)
+    tiny_checkpoint(tmp_path / "tagger", head="token-classification", labels=("O", "B-PER", "I-PER"))
     (tmp_path / "reviews.csv").write_text("text,label\nDull.,NEGATIVE\nA warm and funny film.,POSITIVE\n")
     where = "import distilbert; print(distilbert.__file__)"
     assert str(installed.parent.parent) in run(installed.with_name("python"), "-c", where, cwd=tmp_path)

@@ -13,6 +13,7 @@ from distilbert.runtime import (
     DistilBertForMaskedLM,
     DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
+    DistilBertForTokenClassification,
     DistilBertModel,
     find_bundle,
 )
@@ -20,6 +21,7 @@ from distilbert.tasks.answers import QuestionAnsweringPipeline
 from distilbert.tasks.classification import TextClassificationPipeline
 from distilbert.tasks.features import FeatureExtractionPipeline
 from distilbert.tasks.fill_mask import FillMaskPipeline
+from distilbert.tasks.tokens import TokenClassificationPipeline
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ RunModel = (
     | DistilBertModel
     | DistilBertForMaskedLM
     | DistilBertForQuestionAnswering
+    | DistilBertForTokenClassification
 )
 
 
@@ -71,8 +74,9 @@ TASKS = {
     "feature-extraction": Task(FeatureExtractionPipeline, DistilBertModel),
     "fill-mask": Task(FillMaskPipeline, DistilBertForMaskedLM),
     "question-answering": Task(QuestionAnsweringPipeline, DistilBertForQuestionAnswering),
+    "token-classification": Task(TokenClassificationPipeline, DistilBertForTokenClassification),
 }
-ALIASES = {"sentiment-analysis": "text-classification"}
+ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
 
 @overload
@@ -89,6 +93,12 @@ def pipeline(
 
 @overload
 def pipeline(task: Literal["fill-mask"], model: Name | Model, **more: Any) -> FillMaskPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["ner", "token-classification"], model: Name | Model, **more: Any
+) -> TokenClassificationPipeline: ...
 
 
 @overload
@@ -115,13 +125,13 @@ def pipeline(
 ) -> TextPipeline[Any]:
     """Text in, answers out, called as transformers' `pipeline`.
 
-    `task`: "text-classification" (or "sentiment-analysis"), "feature-extraction", "fill-mask" or
-    "question-answering"; may be left out where a model is named. `model`: an embedded model's name, a folder
-    (checkpoint or bundle), a model on the hub, or a loaded model, of `distilbert` or of `distilbert.models`; without
-    one, the model that the package ships for the task, if it does. Of a checkpoint with any head, feature extraction
-    takes the encoder. `tokenizer`: by default the model's own. `revision`: a branch, tag or commit of a `model` on
-    the hub. `threads`: batches computed at the same time, by default as many as there are processors. `options` are
-    the defaults of each call, such as `top_k`.
+    `task`: "text-classification" (or "sentiment-analysis"), "token-classification" (or "ner"), "question-answering",
+    "feature-extraction" or "fill-mask"; may be left out where a model is named. `model`: an embedded model's name, a
+    folder (checkpoint or bundle), a model on the hub, or a loaded model, of `distilbert` or of `distilbert.models`;
+    without one, the model that the package ships for the task, if it does. Of a checkpoint with any head, feature
+    extraction takes the encoder. `tokenizer`: by default the model's own. `revision`: a branch, tag or commit of a
+    `model` on the hub. `threads`: batches computed at the same time, by default as many as there are processors.
+    `options` are the defaults of each call, such as `top_k`.
 
     >>> pipeline("sentiment-analysis")("I love learning about DistilBERT!")[0]["label"]
     'POSITIVE'
@@ -135,7 +145,7 @@ def pipeline(
         )
     task = _task(task, model)
     if model is None:
-        model = _default_model(task)
+        model = default_model(task)
     if isinstance(model, str | os.PathLike):
         loaded: Model = load_model(task, model, revision, threads)
     elif revision is not None or threads is not None:
@@ -195,11 +205,12 @@ def _task(task: str | None, model: object) -> str:
     return str(found)
 
 
-def _default_model(task: str) -> str:
+def default_model(task: str) -> str:
+    """The model that the package ships for a task; `OptionError` where it ships none."""
     default = TASKS[task].default
     if default is None:
         raise OptionError(
             f"No model for {task} comes with the package.",
-            f'Name one: pipeline("{task}", model="folder-or-name").',
+            f'Name one: pipeline("{task}", model="folder-or-name"), on the command line --model.',
         )
     return default

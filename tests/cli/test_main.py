@@ -14,6 +14,7 @@ import click
 import pytest
 from bundles import sentences
 from situations import Command
+from tiny import tiny_checkpoint
 
 from distilbert import __version__
 from distilbert.cli import COMMANDS
@@ -84,6 +85,7 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
     for name in ("my-checkpoint", "my-teacher", "my-student"):
         shutil.copytree(checkpoint, folder / name)
     shutil.copytree(tiny_fp32, folder / "my-bundle")
+    tiny_checkpoint(folder / "my-tagger", head="token-classification", labels=("O", "B-PER", "I-PER"))
     ours = [*Command.argv, "prepare", "texts.txt", "--out", "my-data"]
     subprocess.run(ours, cwd=folder, check=True, capture_output=True)
     return folder

@@ -23,6 +23,7 @@ COMMANDS = {
     "prepare": "turn a corpus into token ids that training reads from disk",
     "report": "prove what a student kept of its teacher, and how fast it is",
     "score": "measure a model on a labelled file",
+    "tag": "find the entities in texts",
     "verify": "check a bundle's files and replay its probes",
 }
 

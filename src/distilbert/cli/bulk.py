@@ -2,22 +2,158 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from distilbert import __version__
+from distilbert.cli.options import text_of
 from distilbert.cli.terminal import counted_texts
-from distilbert.errors import EngineError, StorageError
+from distilbert.errors import EngineError, OptionError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    import re
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from distilbert.files.resumable import ResumableTable
     from distilbert.files.tables import Row
 
+    Given: TypeAlias = dict[
+        str, Any
+    ]  # what an answer repeats of its row: columns to keep, and its text or pair
+    Answer: TypeAlias = Callable[[Iterable[Given]], Iterable[Mapping[str, Any]]]
+
 WINDOW = 1024  # texts: what a kill may undo
 CHARACTERS = 1 << 22  # in a window, which bounds memory where texts are books
+
+
+def refuse_misuse(
+    texts: tuple[str, ...],
+    file: str | None,
+    out: str | None,
+    as_json: bool,
+    keep: Sequence[str],
+    pair_column: str | None = None,
+    *,
+    taken: re.Pattern[str],
+    example: str,
+) -> None:
+    """Raise `OptionError` for options that cannot go together. `taken`: the columns that answers have."""
+    if bool(texts) == bool(file):
+        raise OptionError("Give texts or --file FILE, one of the two.", f"For example: {example}")
+    for option, value in (("--pair-column", pair_column), ("--keep", keep)):
+        if value and not file:
+            raise OptionError(
+                f"{option} names a column of --file, and there is no file.", "Give --file FILE."
+            )
+    if twins := [name for name in keep if keep.count(name) > 1 or taken.fullmatch(name)]:
+        raise OptionError(
+            f"--keep {twins[0]}: the answers have a column of that name already.", "Rename it in the file."
+        )
+    if out and file and Path(out).exists() and Path(file).exists() and Path(out).samefile(file):
+        raise OptionError(f"--out {out} is the file that is read.", "Choose another name: --out answers.csv.")
+    if out and as_json:
+        raise OptionError(
+            "--json prints; --out writes a file.", "Leave one out: --out answers.jsonl has both."
+        )
+
+
+def rows_of(
+    texts: tuple[str, ...],
+    file: str | None,
+    format: str | None,  # noqa: A002
+    keep: Sequence[str],
+    column: str,
+    pair_column: str | None = None,
+) -> Iterator[Given]:
+    """What is given to be answered: texts, or a file's rows. Raises as `read_rows` does."""
+    if not file:
+        return ({"text": text} for text in texts)
+    from distilbert.files.tables import read_rows
+
+    return (_given(row, keep, column, pair_column) for row in read_rows(file, format=format))
+
+
+def _given(row: Row, keep: Sequence[str], column: str, pair_column: str | None) -> Given:
+    """What an answer repeats of its row: the columns to keep, empty ones too, and the text or pair."""
+    kept = {name: row.values[name] if name in row.values else row.value(name) for name in keep}
+    return kept | text_of(row, column, pair_column)
+
+
+def refuse_resume(file: str | None, out: str | None) -> None:
+    """Raise `OptionError` where --resume cannot be."""
+    if at_once := _why_at_once(file, out):
+        raise OptionError(*at_once)
+
+
+def _why_at_once(file: str | None, out: str | None) -> tuple[str, str] | None:
+    """Why --out cannot be written piece by piece, so that --resume could go on with it; None if it can."""
+    if not file or not out:
+        return "--resume goes on with an --out that was made from a --file.", "Give both."
+    if file == "-":
+        return (
+            "--resume reads its input again, and standard input can be read once.",
+            "Save it to a file first.",
+        )
+    if not Path(file).is_file():
+        return f"--resume reads its input again, and {file} is no regular file.", "Save it to a file first."
+    if out == "-" or (Path(out).exists() and not Path(out).is_file()):
+        return f"--resume goes on with a file, and --out {out} is none.", "Name a file."
+    if out.lower().endswith(".parquet"):
+        return f"--resume cannot go on with {out}: parquet is written in one go.", "Write .csv or .jsonl."
+    return None
+
+
+def write_answers(
+    out: str,
+    columns: Sequence[str],
+    rows: Callable[[], Iterator[Given]],
+    answer: Answer,
+    *,
+    file: str | None,
+    model: Path,
+    options: Mapping[str, Any],
+    resume: bool,
+) -> None:
+    """Write `answer` of all `rows` to `out`, and say how many: piece by piece where --resume could go on with it.
+
+    `model`: the bundle's folder. It, `file` and `options`, by the names that a user knows, are what the answers
+    depend on. `rows` is called for each pass over them.
+    """
+    from distilbert.files.resumable import resumable_table
+    from distilbert.files.table_writer import write_rows
+
+    if not file or _why_at_once(file, out):
+        count = write_rows(out, _counted(answer(rows())), columns)
+    else:
+        made_from = _made_from(file, model, options)
+        with resumable_table(Path(out), columns, made_from, resume=resume) as answered:
+            count = count_readable(rows())
+            answer_in_windows(rows(), count, answer, answered)
+    click.echo(f"{out}: {count:,} {'text' if count == 1 else 'texts'} labelled", err=True)
+
+
+def _made_from(file: str, model: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    from distilbert.files.bundle import manifest_sha256
+    from distilbert.files.cache import sha256
+
+    return {
+        "input": sha256(Path(file)),
+        "model": manifest_sha256(model),
+        "distilbert": __version__,
+        "onnxruntime": version("onnxruntime"),
+        **options,
+    }
+
+
+def _counted(answers: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    with counted_texts() as advance:
+        for answer in answers:
+            yield answer
+            advance(1)
 
 
 def count_readable(texts: Iterable[object]) -> int:
@@ -31,12 +167,7 @@ def count_readable(texts: Iterable[object]) -> int:
     return count
 
 
-def answer_in_windows(
-    rows: Iterator[Row],
-    total: int,
-    answer: Callable[[list[Row]], Iterable[Mapping[str, Any]]],
-    table: ResumableTable,
-) -> None:
+def answer_in_windows(rows: Iterator[Given], total: int, answer: Answer, table: ResumableTable) -> None:
     """Append `answer` of every window of the `total` rows that `table` does not hold yet.
 
     Windows lie at the same rows in every run, so that a resumed table equals an undisturbed one's to the byte, also
@@ -55,12 +186,12 @@ def answer_in_windows(
             raise
 
 
-def _windows(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    window: list[Row] = []
+def _windows(rows: Iterator[Given]) -> Iterator[list[Given]]:
+    window: list[Given] = []
     characters = 0
     for row in rows:
         window.append(row)
-        characters += sum(len(value) for value in row.values.values() if isinstance(value, str))
+        characters += sum(len(value) for value in row.values() if isinstance(value, str))
         if len(window) == WINDOW or characters >= CHARACTERS:
             yield window
             window, characters = [], 0

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from importlib.metadata import version
 from itertools import tee
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from distilbert import __version__
 from distilbert.cli import options
-from distilbert.cli.bulk import answer_in_windows, count_readable
-from distilbert.cli.terminal import counted_texts, printable
-from distilbert.errors import OptionError
+from distilbert.cli.bulk import refuse_misuse, refuse_resume, rows_of, write_answers
+from distilbert.cli.terminal import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from distilbert.files.tables import Row
     from distilbert.tasks.classification import TextClassificationPipeline
 
 _ANSWERS = re.compile(r"text|text_pair|answers|(label|score)(_\d+)?")  # columns that answers have
@@ -34,28 +29,18 @@ Examples:
   distilbert classify --file reviews.csv --column review --keep id --out answers.csv --resume
   zcat reviews.csv.gz | distilbert classify --file - --format csv --column review --json"""
 )
-@click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option(
-    "--file",
-    metavar="FILE",
-    help="A .txt, .csv, .tsv or .jsonl file, .gz too, or .parquet; - is standard input.",
-)
-@click.option(
-    "--format",
-    type=click.Choice(["txt", "csv", "tsv", "jsonl"]),
-    help="What --file is, where its name does not say [default for -: txt].",
-)
+@options.texts
+@options.file
+@options.format_
 @options.column
 @options.pair_column
-@click.option(
-    "--keep", multiple=True, metavar="COLUMN", help="Repeat this column of --file in --out and --json."
-)
-@click.option("--out", metavar="FILE", help="Write the texts with their labels to such a file.")
-@click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted.")
+@options.keep
+@options.out
+@options.resume
 @click.option("--top-k", type=click.IntRange(1), help="So many labels a text, best first.")
 @options.model
 @options.revision
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
+@options.as_json
 @options.long
 @options.threads
 def command(
@@ -79,107 +64,40 @@ def command(
     From a file to a file it works piece by piece: OUT.partial holds what is done, and --resume goes on from there,
     whatever stopped it.
     """
-    from distilbert.files.bundle import manifest_sha256
-    from distilbert.files.cache import sha256
-    from distilbert.files.resumable import resumable_table
     from distilbert.files.table_writer import write_rows
-    from distilbert.files.tables import read_rows
     from distilbert.pipelines import load_model, pipeline
 
-    _refuse_misuse(texts, file, pair_column, keep, out, as_json)
-    at_once = _why_at_once(file, out)
-    if resume and at_once:
-        raise OptionError(*at_once)
-    given = partial(_given, keep=keep, column=column, pair_column=pair_column)
-    rows = map(given, read_rows(file, format=format)) if file else ({"text": text} for text in texts)
+    example = 'distilbert classify "A warm and funny film."'
+    refuse_misuse(texts, file, out, as_json, keep, pair_column, taken=_ANSWERS, example=example)
+    if resume:
+        refuse_resume(file, out)
+    rows = partial(rows_of, texts, file, format, keep, column, pair_column)
+    first = rows()  # a file that is not there is told before the model is loaded
     loaded = load_model("text-classification", model, revision, threads)
     classify = pipeline("text-classification", loaded, long=long)
-    if not out:
-        answers = _answers(classify, rows, top_k)
-        if as_json:
-            write_rows("-", answers, [*keep, *_json_columns(top_k, pair_column)], format="jsonl")
-        else:
-            _print(_flat(answers), min(top_k or 1, classify.config.num_labels))
-        return
-    columns = [*keep, *_columns(classify.config.num_labels, top_k, pair_column)]
-    if at_once or not file:
-        count = write_rows(out, _flat(_counted(_answers(classify, rows, top_k))), columns)
+    if out:
+        write_answers(
+            out,
+            [*keep, *_columns(classify.config.num_labels, top_k, pair_column)],
+            rows,
+            lambda window: _flat(_answers(classify, window, top_k)),
+            file=file,
+            model=loaded.folder,
+            options={
+                "--format": format,
+                "--column": column,
+                "--pair-column": pair_column,
+                "--keep": list(keep),
+                "--top-k": top_k,
+                "--long": long,
+            },
+            resume=resume,
+        )
+    elif as_json:
+        answers = _answers(classify, first, top_k)
+        write_rows("-", answers, [*keep, *_json_columns(top_k, pair_column)], format="jsonl")
     else:
-        made_from = {
-            "input": sha256(Path(file)),
-            "model": manifest_sha256(loaded.folder),
-            "distilbert": __version__,
-            "onnxruntime": version("onnxruntime"),
-            "--format": format,
-            "--column": column,
-            "--pair-column": pair_column,
-            "--keep": list(keep),
-            "--top-k": top_k,
-            "--long": long,
-        }
-        with resumable_table(Path(out), columns, made_from, resume=resume) as answered:
-            count = count_readable(rows)
-            answer_in_windows(
-                read_rows(file, format=format),
-                count,
-                lambda window: _flat(_answers(classify, [given(row) for row in window], top_k)),
-                answered,
-            )
-    click.echo(f"{out}: {count:,} {'text' if count == 1 else 'texts'} labelled", err=True)
-
-
-def _refuse_misuse(
-    texts: tuple[str, ...],
-    file: str | None,
-    pair_column: str | None,
-    keep: tuple[str, ...],
-    out: str | None,
-    as_json: bool,
-) -> None:
-    if bool(texts) == bool(file):
-        raise OptionError(
-            "Give texts or --file FILE, one of the two.",
-            'For example: distilbert classify "A warm and funny film."',
-        )
-    for option, value in (("--pair-column", pair_column), ("--keep", keep)):
-        if value and not file:
-            raise OptionError(
-                f"{option} names a column of --file, and there is no file.", "Give --file FILE."
-            )
-    if taken := [name for name in keep if keep.count(name) > 1 or _ANSWERS.fullmatch(name)]:
-        raise OptionError(
-            f"--keep {taken[0]}: the answers have a column of that name already.", "Rename it in the file."
-        )
-    if out and file and Path(out).exists() and Path(file).exists() and Path(out).samefile(file):
-        raise OptionError(f"--out {out} is the file that is read.", "Choose another name: --out answers.csv.")
-    if out and as_json:
-        raise OptionError(
-            "--json prints; --out writes a file.", "Leave one out: --out answers.jsonl has both."
-        )
-
-
-def _why_at_once(file: str | None, out: str | None) -> tuple[str, str] | None:
-    """Why --out cannot be written piece by piece, so that --resume could go on with it; None if it can."""
-    if not file or not out:
-        return "--resume goes on with an --out that was made from a --file.", "Give both."
-    if file == "-":
-        return (
-            "--resume reads its input again, and standard input can be read once.",
-            "Save it to a file first.",
-        )
-    if not Path(file).is_file():
-        return f"--resume reads its input again, and {file} is no regular file.", "Save it to a file first."
-    if out == "-" or (Path(out).exists() and not Path(out).is_file()):
-        return f"--resume goes on with a file, and --out {out} is none.", "Name a file."
-    if out.lower().endswith(".parquet"):
-        return f"--resume cannot go on with {out}: parquet is written in one go.", "Write .csv or .jsonl."
-    return None
-
-
-def _given(row: Row, keep: Sequence[str], column: str, pair_column: str | None) -> dict[str, Any]:
-    """What an answer repeats of its row: the columns to keep, empty ones too, and the text or pair."""
-    kept = {name: row.values[name] if name in row.values else row.value(name) for name in keep}
-    return kept | options.text_of(row, column, pair_column)
+        _print(_flat(_answers(classify, first, top_k)), min(top_k or 1, classify.config.num_labels))
 
 
 def _answers(
@@ -195,13 +113,6 @@ def _answers(
     else:
         for row, answer in zip(rows, classify(inputs, top_k=top_k), strict=True):
             yield row | {"answers": answer}
-
-
-def _counted(answers: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    with counted_texts() as advance:
-        for answer in answers:
-            yield answer
-            advance(1)
 
 
 def _json_columns(top_k: int | None, pair_column: str | None) -> list[str]:

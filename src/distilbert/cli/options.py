@@ -9,6 +9,23 @@ import click
 if TYPE_CHECKING:
     from distilbert.files.tables import Row
 
+texts = click.argument("texts", nargs=-1, metavar="[TEXT]...")
+file = click.option(
+    "--file",
+    metavar="FILE",
+    help="A .txt, .csv, .tsv or .jsonl file, .gz too, or .parquet; - is standard input.",
+)
+format_ = click.option(
+    "--format",
+    type=click.Choice(["txt", "csv", "tsv", "jsonl"]),
+    help="What --file is, where its name does not say [default for -: txt].",
+)
+keep = click.option(
+    "--keep", multiple=True, metavar="COLUMN", help="Repeat this column of --file in --out and --json."
+)
+out = click.option("--out", metavar="FILE", help="Write the texts with their labels to such a file.")
+resume = click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
 model = click.option(
     "--model",
     default="distilbert-sst2",

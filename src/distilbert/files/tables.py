@@ -96,12 +96,12 @@ def read_rows(path: str | Path, *, format: str | None = None) -> Iterator[Row]: 
     3 Dull. 0
     """
     kind, zipped = format_of(path, format)
-    source = _source_of(path)
+    source = source_of(path)
     if kind == "parquet":
         from distilbert.files.parquet import read_parquet
 
         return _at_least_one(source, kind, read_parquet(Path(path)))
-    return _at_least_one(source, kind, _READERS[kind](source, _lines(source, path, zipped)))
+    return _at_least_one(source, kind, _READERS[kind](source, lines_of(source, path, zipped)))
 
 
 def read_column(path: str | Path, column: str = "text", *, format: str | None = None) -> Iterator[str]:  # noqa: A002
@@ -125,8 +125,8 @@ def format_of(path: str | Path, given: str | None = None) -> tuple[str, bool]:
     raise DataError(fault, "Rename it so that it ends in what it is.")
 
 
-def _source_of(path: str | Path) -> str:
-    """Return what errors call this file, which is there."""
+def source_of(path: str | Path) -> str:
+    """Return what errors call this file, which is there; `DataError` if it is not."""
     if str(path) == "-":
         return "standard input"
     try:
@@ -152,7 +152,7 @@ def _at_least_one(source: str, kind: str, rows: Iterator[Row]) -> Iterator[Row]:
     yield from rows
 
 
-def _lines(source: str, path: str | Path, zipped: bool) -> Iterator[str]:
+def lines_of(source: str, path: str | Path, zipped: bool) -> Iterator[str]:
     """Yield the lines with their ends."""
     try:
         with _opened(path, zipped) as stream:
@@ -196,15 +196,16 @@ def _decoded(source: str, number: int, line: bytes) -> str:
 
 
 def _read_txt(source: str, lines: Iterator[str]) -> Iterator[Row]:
-    return (Row(source, number, {"text": _without_end(line)}) for number, line in enumerate(lines, 1))
+    return (Row(source, number, {"text": without_end(line)}) for number, line in enumerate(lines, 1))
 
 
-def _without_end(line: str) -> str:
+def without_end(line: str) -> str:
+    """A line without its line feed, and a carriage return before it."""
     return line[:-2] if line.endswith("\r\n") else line.removesuffix("\n")
 
 
 def _read_tsv(source: str, lines: Iterator[str]) -> Iterator[Row]:
-    return _below_header(source, ((n, _without_end(line).split("\t")) for n, line in enumerate(lines, 1)))
+    return _below_header(source, ((n, without_end(line).split("\t")) for n, line in enumerate(lines, 1)))
 
 
 _CSV_FAULTS = {

@@ -263,6 +263,26 @@ def beginning(text: Text) -> str:
     return str(text["text"] if isinstance(text, Mapping) else text)[:40]
 
 
+def window_size(reading: Reading, tokenizer: DistilBertTokenizer) -> int:
+    """How many tokens of a text one window holds beside the special ones; `OptionError` if it is none."""
+    size = reading.max_length - tokenizer.num_special_tokens_to_add()
+    if size < 1:
+        raise OptionError(
+            f"max_length is {reading.max_length}, which leaves a window no token.", "Choose a larger one."
+        )
+    return size
+
+
+def single_text(text: Text) -> str:
+    """A text that is no pair, since windows lie on one text; else `OptionError`."""
+    single = pair_of(text)
+    if isinstance(single, tuple):
+        raise OptionError(
+            "This reads single texts, and was given a pair.", "Give its texts one after the other."
+        )
+    return single
+
+
 def pair_of(text: Text) -> str | tuple[str, str]:
     """A text as the tokenizer takes it; what is no text the tokenizer refuses, with its place."""
     if isinstance(text, list | tuple):

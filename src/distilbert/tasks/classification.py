@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -10,11 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from distilbert.errors import OptionError
-from distilbert.tasks.base import TRUNCATIONS, Call, Reading, Text, TextPipeline, one_of, pair_of, positive
+from distilbert.tasks.base import (
+    TRUNCATIONS,
+    Call,
+    Reading,
+    Text,
+    TextPipeline,
+    one_of,
+    positive,
+    single_text,
+    window_size,
+)
 from distilbert.tasks.scores import sigmoid, softmax
-from distilbert.text.batching import answer_in_order
-from distilbert.text.tokenizer import EncodedTexts
-from distilbert.text.windows import windows
+from distilbert.text.windows import OVERLAP, answer_long_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,8 +37,6 @@ Scored: TypeAlias = "dict[str, str | float]"  # {"label": ..., "score": ...}
 UNSAID: Any = "unsaid"  # top_k=None asks for every label, so leaving it out needs a value of its own
 
 LONG = {"truncate": True, "error": False, "window": False}  # the truncation that each comes to
-OVERLAP = 4  # neighbouring windows share a quarter
-WINDOWS_IN_MEMORY = 256
 
 FUNCTIONS: dict[str, Callable[[Floats], Floats]] = {
     "softmax": softmax,
@@ -107,43 +112,17 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
 
     def _run_in_windows(self, texts: Iterable[Text], call: Call[Floats]) -> Iterator[Floats]:
         """Each text's logits: its windows are read as texts of their own, a window ahead of their average."""
-        under_way: deque[tuple[int, bool]] = deque()  # of each window: tokens answered for, the text's last?
-        size = call.reading.max_length - self.tokenizer.num_special_tokens_to_add()
-        if size < 1:
-            raise OptionError(
-                f"max_length is {call.reading.max_length}, which leaves a window no token.",
-                "Choose a larger one.",
-            )
-
-        def pieces() -> Iterator[list[int]]:
-            for text in texts:
-                single = pair_of(text)
-                if isinstance(single, tuple):
-                    raise OptionError(
-                        "long='window' reads single texts, and this is a pair.", "Use 'truncate'."
-                    )
-                tokens = self.tokenizer.text_ids(single)
-                for window in windows(len(tokens), size, size // OVERLAP):
-                    under_way.append((window.answered, window.last == len(tokens)))
-                    yield self.tokenizer.build_inputs_with_special_tokens(tokens[window.start : window.stop])
-
-        def encoded(ids: list[list[int]]) -> EncodedTexts:
-            return EncodedTexts(ids, None, [False] * len(ids))
-
-        parts: list[tuple[int, Floats]] = []
-        for logits in answer_in_order(
-            pieces(),
-            encoded,
+        size = window_size(call.reading, self.tokenizer)
+        for _, parts in answer_long_texts(
+            ((None, self.tokenizer.text_ids(single_text(text))) for text in texts),
+            self.tokenizer.build_inputs_with_special_tokens,
             call.answer,
+            size=size,
+            overlap=size // OVERLAP,
             workers=self.engine.workers,
             batch_size=call.reading.batch_size,
-            largest_window=WINDOWS_IN_MEMORY,
         ):
-            answered, ends = under_way.popleft()
-            parts.append((answered, logits))
-            if ends:
-                yield _average(parts)
-                parts = []
+            yield _average([(window.answered, logits) for window, logits in parts])
 
     def _logits_of_batch(self, batch: Batch) -> Floats:
         return self.engine.run(batch.inputs)["logits"]

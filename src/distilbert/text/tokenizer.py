@@ -318,6 +318,18 @@ class DistilBertTokenizer:
         ids: list[int] = encoding.ids
         return ids
 
+    def text_encoding(self, text: str | list[str]) -> Encoding:
+        """The library's encoding of a text, or of a list of words, alone: ids, offsets in characters, word numbers.
+
+        Nothing is cut, and no special tokens are around it. Raises `TokenizerError` for what cannot be encoded.
+        """
+        words = isinstance(text, list)
+        try:
+            [encoding] = self.backend_tokenizer.encode_batch([text], words, add_special_tokens=False)
+        except TypeError as error:
+            raise unencodable([(text,)], words=words) from error
+        return encoding
+
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
@@ -447,6 +459,11 @@ class DistilBertTokenizer:
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
         """How many special tokens a text or a pair is given."""
         return self._frames[pair].size
+
+    @property
+    def special_tokens_before(self) -> int:
+        """How many special tokens stand before a text: 1 where that is [CLS]."""
+        return len(self._frames[0].gaps[0])
 
     @property
     def all_special_tokens(self) -> list[str]:

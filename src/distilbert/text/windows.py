@@ -6,13 +6,24 @@ overlap of context on either side, or all there is.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from distilbert.errors import OptionError
+from distilbert.text.batching import answer_in_order
+from distilbert.text.tokenizer import EncodedTexts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from distilbert.text.batching import Answer
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+OVERLAP = 4  # neighbouring windows share a quarter, unless it is said otherwise
+WINDOWS_IN_MEMORY = 256
 
 
 @dataclass(frozen=True)
@@ -51,3 +62,45 @@ def windows(tokens: int, size: int, overlap: int) -> Iterator[Window]:
         yield Window(start, start + size, first, last)
         start, first = following, last
     yield Window(start, tokens, first, tokens)
+
+
+def answer_long_texts(
+    texts: Iterable[tuple[T, list[int]]],
+    with_special_tokens: Callable[[list[int]], list[int]],
+    answer: Answer[A],
+    *,
+    size: int,
+    overlap: int,
+    workers: int = 1,
+    batch_size: int,
+) -> Iterator[tuple[T, list[tuple[Window, A]]]]:
+    """Yield each text with its windows and what `answer` says of each, in the order of `texts`.
+
+    A text is anything, with its token ids, without special ones: `with_special_tokens` puts those around each window,
+    which is then read as a text of its own. Raises as `windows` does.
+    """
+    under_way: deque[tuple[T, Window, bool]] = deque()  # of each window: its text, and whether it is its last
+
+    def pieces() -> Iterator[list[int]]:
+        for text, tokens in texts:
+            for window in windows(len(tokens), size, overlap):
+                under_way.append((text, window, window.last == len(tokens)))
+                yield with_special_tokens(tokens[window.start : window.stop])
+
+    def encoded(ids: list[list[int]]) -> EncodedTexts:
+        return EncodedTexts(ids, None, [False] * len(ids))
+
+    parts: list[tuple[Window, A]] = []
+    for answered in answer_in_order(
+        pieces(),
+        encoded,
+        answer,
+        workers=workers,
+        batch_size=batch_size,
+        largest_window=WINDOWS_IN_MEMORY,
+    ):
+        text, window, ends = under_way.popleft()
+        parts.append((window, answered))
+        if ends:
+            yield text, parts
+            parts = []
