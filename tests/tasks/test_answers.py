@@ -403,7 +403,7 @@ class TestBadInput:
 
 
 def test_none_means_what_was_said_before(model: DistilBertForQuestionAnswering) -> None:
-    answer = pipeline("question-answering", model, top_k=2)
+    answer = pipeline("question-answering", model, top_k=2, max_answer_len=None)
     assert answer(QUESTION, CONTEXT, top_k=None, doc_stride=None) == answer(QUESTION, CONTEXT)
     assert len(answer(QUESTION, CONTEXT)) == 2
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from distilbert.errors import DataError
-from distilbert.files.tables import LONGEST, Row, brief, read_rows
+from distilbert.files.tables import LONGEST, Row, brief, read_rows, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,8 @@ class Question:
 def read_squad(path: str | Path) -> Iterator[Question]:
     r"""Return the questions of a .json or .jsonl file, either with .gz, read as they are asked for.
 
-    Raises `DataError`, which names the row, for an answer that does not stand where it is said to, for a question
-    without text or context, and for what is no such file.
+    Raises `DataError`: at once where there is no such file; later, with the row's place, for an answer that does not
+    stand where it is said to, for a question without text or context, and for what is no JSON of this form.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "dev.jsonl"
@@ -71,7 +71,7 @@ def read_squad(path: str | Path) -> Iterator[Question]:
     if name.endswith(".jsonl"):
         return (_question(row) for row in read_rows(path))
     if name.endswith(".json"):
-        return _at_least_one(str(path), (_question(row) for row in _rows(Path(path))))
+        return _at_least_one(source_of(path), (_question(row) for row in _rows(Path(path))))
     raise DataError(f"{path}: questions are in .json or .jsonl, or one of these and .gz.", "Rename the file.")
 
 

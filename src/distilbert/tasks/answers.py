@@ -21,6 +21,7 @@ from distilbert.tasks.base import Call, Reading, Text, TextPipeline, one_of, pos
 from distilbert.tasks.spans import best_spans
 from distilbert.text.batching import answer_in_order
 from distilbert.text.tokenizer import EncodedTexts
+from distilbert.text.windows import WINDOWS_IN_MEMORY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 TOP_K, MAX_ANSWER_LEN = 1, 15
 MAX_SEQ_LEN, MAX_QUESTION_LEN, DOC_STRIDE = 384, 64, 128  # tokens
-WINDOWS_IN_MEMORY = 256
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Context:
     @classmethod
     def of(cls, text: str, tokenizer: DistilBertTokenizer, *, align_to_words: bool) -> Context:
         """Read it whole, whatever the tokenizer's limit."""
-        [encoding] = tokenizer(text, add_special_tokens=False, truncation=False).encodings
+        encoding = tokenizer.text_encoding(text)
         offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
         firsts = lasts = np.arange(len(offsets))
         if align_to_words:
@@ -170,7 +170,7 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
         return self._run(examples, self._call(options))
 
     def _merged(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return super()._merged(without_none(options))
+        return {**without_none(self._options), **without_none(options)}
 
     def _plan(
         self,
