@@ -165,9 +165,11 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
         answers = super().__call__(examples, **options)
         return answers[0] if isinstance(examples, list | tuple) and len(examples) == 1 else answers
 
-    def parts(self, examples: Iterable[Text], **options: Any) -> Iterator[list[Part]]:
-        """What the model says of each question's windows. Options as in a call."""
-        return self._run(examples, self._call(options))
+    def with_parts(self, examples: Iterable[Text], **options: Any) -> Iterator[tuple[list[Part], Any]]:
+        """What the model says of each question's windows, and the answer that a call gives: to compare models by."""
+        call = self._call(options)
+        for parts in self._run(examples, call):
+            yield parts, call.present(parts)
 
     def _merged(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return {**without_none(self._options), **without_none(options)}
