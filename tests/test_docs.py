@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import pytest
 from bundles import sentences
 from hub_server import serve
-from tiny import tiny_checkpoint
+from tiny import tiny_checkpoint, word_tagger
 
 from distilbert import errors
 from distilbert.files.bundle import read_manifest, write_manifest
@@ -53,6 +53,10 @@ FOREIGN = (
 SMALL = ("cp", "echo", "head", "mkdir", "rm", "yes")  # commands that go before those of the package
 HUB_MODEL = "distilbert-base-uncased-finetuned-sst-2-english"
 
+
+# what the tagger of the pages knows
+NAMES = {"ada": "B-PER", "lovelace": "I-PER", "london": "B-LOC", "war": "B-WORK-OF-ART"}
+NAMES |= dict.fromkeys(("and", "peace"), "I-WORK-OF-ART")
 
 ERROR_PAGE = "docs/errors.md"  # has a test of its own
 PYTORCH_PAGES = ("docs/distil.md", "docs/finetune.md")
@@ -198,6 +202,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory, tiny_classifier: Path, tin
     folder = tmp_path_factory.mktemp("samples")
     texts = [f"{text} {number}" for number, text in enumerate(sentences(2600, longest=8))]
     tiny_checkpoint(folder / "my-checkpoint")
+    word_tagger(folder / "my-tagger", NAMES)
     shutil.copytree(tiny_classifier, folder / "unsure-checkpoint")  # int8 flips too many of its labels
     (folder / "texts.csv").write_text("review\n" + "".join(f"{text}\n" for text in texts))
     rows = "".join(f"{text},{('NEGATIVE', 'POSITIVE')[n % 2]}\n" for n, text in enumerate(texts[:200]))

@@ -79,6 +79,7 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
     (folder / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
     rows = "".join(f"{text}\t{number % 2}\n" for number, text in enumerate(texts))
     (folder / "train.tsv").write_text("sentence\tlabel\n" + rows)
+    (folder / "dev.iob2").write_text("Ada\tB-PER\nlived\tO\n")
     (folder / "dev.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n")
     (folder / "reviews.csv").write_text("id,review\n1,good\n2,bad\n")
     (folder / "questions.csv").write_text("id,question,context\n1,who is it,the film is good\n")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from bundles import sentences
+from situations import complaint
 from tiny import tiny_checkpoint
 
+from distilbert import pipeline
 from distilbert.files.tables import read_rows
+from distilbert.metrics.entities import entity_score
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,3 +179,59 @@ def test_predictions_are_a_row_a_text_with_what_each_label_gets(
     assert said == predicted(distilbert, tiny_fp32, reviews)
     assert all(abs(float(row["NEGATIVE"]) + float(row["POSITIVE"]) - 1) < 1e-5 for row in rows)
     assert result["rows"] == len(rows)
+
+
+# Taggers
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tagger") / "checkpoint"
+    return tiny_checkpoint(folder, head="token-classification", labels=("O", "B-PER", "I-PER", "B-LOC"))
+
+
+SENTENCES = "good\tB-PER\nfilm\tI-PER\n\nnever\tO\nread\tB-LOC\nthis\tO\n"
+
+
+def test_a_tagger_is_scored_by_its_entities(distilbert: Command, here: Path, tagger: Path) -> None:
+    (here / "dev.iob2").write_text(SENTENCES)
+    options = ["score", "--model", tagger, "--file", "dev.iob2"]
+    [result] = distilbert(*options, "--json").objects()
+    predicted = list(pipeline("ner", tagger).labels_of_words([["good", "film"], ["never", "read", "this"]]))
+    score = entity_score(predicted, [["B-PER", "I-PER"], ["O", "B-LOC", "O"]])
+    assert (result["rows"], result["words"], result["scheme"]) == (2, 5, "IOB2")
+    assert [result[name] for name in ("precision", "recall", "f1")] == [
+        score.precision,
+        score.recall,
+        score.f1,
+    ]
+    lines = distilbert(*options).out.splitlines()
+    assert lines[0] == f"{tagger} on 2 rows of dev.iob2"
+    assert [line.split()[0] for line in lines[1:4]] == ["precision", "recall", "f1"]
+    assert any(re.fullmatch(r"  LOC +\d+\.\d\d %   F1 of 1 entities", line) for line in lines[4:])
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code", "fault"),
+    [
+        ("good\tB-PER\nfilm\n", [], 1, "dev.iob2, line 2: 1 cells, where the first row has 2"),
+        ("good\tB-MISC\n", [], 1, "dev.iob2, line 1: the model has no label 'B-MISC'"),
+        (SENTENCES, ["--against", "{tagger}"], 2, "--against is about classifiers"),
+        (SENTENCES, ["--predictions", "p.tsv"], 2, "--predictions is about classifiers"),
+        (SENTENCES, ["--long", "window"], 2, "--long is about classifiers"),
+    ],
+)
+def test_what_a_tagger_cannot_be_scored_by_is_told(
+    content: str,
+    options: list[str],
+    code: int,
+    fault: str,
+    distilbert: Command,
+    here: Path,
+    tagger: Path,
+) -> None:
+    (here / "dev.iob2").write_text(content)
+    words = [word.format(tagger=tagger) for word in options]
+    outcome = distilbert("score", "--model", tagger, "--file", "dev.iob2", *words)
+    assert outcome.code == code
+    assert fault in complaint(outcome.err)

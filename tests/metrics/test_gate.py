@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from distilbert.metrics.gate import (
     MAX_CHANGES,
+    MAX_ENTITY_CHANGES,
     MAX_FLIPS,
     MIN_CORRELATION,
     MIN_COSINE,
     Choices,
+    Tagged,
     Verdict,
     judge_choices,
+    judge_entities,
     judge_label_sets,
     judge_labels,
     judge_numbers,
@@ -154,3 +157,19 @@ def test_the_error_that_remedies_lower_is_the_mean_distance(distance: float, jud
     before = logits(200, labels=1 if judge is judge_numbers else 2)
     verdict = judge(before, before + np.float32(distance))  # type: ignore[operator]
     assert verdict.error == pytest.approx(distance, abs=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 6, 50])
+def test_at_most_five_percent_of_the_entities_may_be_one_s_alone(count: int) -> None:
+    before = logits(4, 9)
+    both = frozenset((text, "PER", 0, 1) for text in range(100 - count))
+    alone = [(text, "LOC", 0, 1) for text in range(count)]
+    verdict = judge_entities(Tagged(before, both | {*alone[::2]}), Tagged(before, both | {*alone[1::2]}))
+    assert verdict.passed == (count <= 100 * MAX_ENTITY_CHANGES)
+    assert f"{count} of 100 entities changed" in verdict.said
+
+
+def test_entities_do_not_excuse_labels_that_flip_nor_are_they_needed() -> None:
+    before, none = logits(4, 9), frozenset[tuple[int, str, int, int]]()
+    assert judge_entities(Tagged(before, none), Tagged(before, none)).passed
+    assert not judge_entities(Tagged(before, none), Tagged(-before, none)).passed

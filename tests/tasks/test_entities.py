@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,11 +21,8 @@ def labels_of(scheme: str) -> list[str]:
 
 def runs_in(row: list[str], labels: list[str]) -> list[tuple[str, int, int]]:
     """The runs of a row of labels, those of O left out."""
-    runs = Runs.of(labels)
     ids = np.array([labels.index(label) for label in row], np.intp)
-    edges = [*runs.starts(ids).tolist(), len(row)]
-    found = [(runs.types[ids[start]], start, end) for start, end in pairwise(edges)]
-    return [run for run in found if run[0] != "O"]
+    return [run for run in Runs.of(labels).in_row(ids) if run[0] != "O"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from distilbert.engines.base import Engine, Floats, TokenIds
+    from distilbert.metrics.gate import Tagged
 
 TOKENIZER = DistilBertTokenizer({word: place for place, word in enumerate(VOCABULARY)})
 TEXTS = [*sentences(60, seed=2), ""]
@@ -79,7 +81,32 @@ def test_equal_engines_pass_and_shuffled_answers_do_not(models: dict[str, Any], 
 def test_tokens_are_judged_without_special_ones(models: dict[str, Any]) -> None:
     score, _ = GATES["token-classification"](TEXTS, None, TOKENIZER, models["token-classification"].config)
     words = sum(len(TOKENIZER.tokenize(text)) for text in TEXTS)
-    assert score(models["token-classification"].engine).shape == (words, 3)
+    tagged = score(models["token-classification"].engine)
+    assert tagged.logits.shape == (words, 3)
+    assert {kind for _, kind, _, _ in tagged.entities} <= {"PER", "LOC"}
+
+
+def test_a_tagger_is_judged_by_its_entities_too() -> None:
+    config = tiny_config(labels=("O", "B-PER", "I-PER"))
+    texts = ["good " * 50] * 20
+
+    def tagged(second: int) -> Tagged:
+        logits = np.zeros((52, 3), np.float32)
+        logits[:, 0], logits[5, 1], logits[6, second] = 1, 2, 2
+        engine = SimpleNamespace(
+            workers=1, run=lambda inputs: {"logits": np.stack([logits] * len(inputs["input_ids"]))}
+        )
+        score, _ = GATES["token-classification"](texts, None, TOKENIZER, config)
+        return score(engine)
+
+    _, judge = GATES["token-classification"](texts, None, TOKENIZER, config)
+    long, short = tagged(2), tagged(0)
+    assert long.entities == {(text, "PER", 4, 6) for text in range(20)}
+    assert short.entities == {(text, "PER", 4, 5) for text in range(20)}
+    assert "0 of 20 entities changed" in judge(long, long).said
+    verdict = judge(long, short)
+    assert verdict.figures["entities_changed"] == verdict.figures["entities"] == 40
+    assert not verdict.passed
 
 
 def test_spans_are_judged_one_a_pair(models: dict[str, Any]) -> None:

@@ -325,6 +325,7 @@ class SlowTokenizer:
         ({"delimiter": 3}, "delimiter must be a string"),
         ({"max_length": 2}, "leaves a window no token"),
         ({"top_k": 2}, "top_k is no option of token-classification"),
+        ({"offset_mapping": [(0, 1)]}, "offset_mapping is no option of token-classification"),
     ],
 )
 def test_wrong_options_are_refused_at_construction_and_in_a_call(options: dict[str, Any], fault: str) -> None:

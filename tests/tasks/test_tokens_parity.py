@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import math
 from collections import Counter
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,11 +199,19 @@ def test_labels_that_they_misread(both: Both, row: str, theirs: list[str], ours:
     assert [f"{group['entity_group']} {group['start']}-{group['end']}" for group in groups] == theirs
     runs = Runs.of(["O", "B-X", "I-X", *labels] if "-X" in row else labels)
     ids = np.array([len(runs.types) - len(labels) + place for place in range(len(labels))])
-    edges = [*runs.starts(ids).tolist(), len(ids)]
-    assert [f"{runs.types[ids[start]]} {start}-{end}" for start, end in pairwise(edges)] == ours
+    assert [f"{kind} {start}-{end}" for kind, start, end in runs.in_row(ids)] == ours
 
 
 def test_a_text_longer_than_the_model_reads_is_not_cut_in_silence(both: Both) -> None:
     text = "film " * 300
     assert both.theirs(text, ignore_labels=[])[-1]["end"] < len(text) / 2
     assert both.ours(text, ignore_labels=[])[-1]["end"] == len(text) - 1
+
+
+def test_windows_are_for_single_tokens_too(both: Both) -> None:
+    options: dict[str, Any] = {"aggregation_strategy": "none", "stride": 4}
+    with pytest.raises(ValueError, match="stride"):
+        both.theirs("film " * 300, **options)
+    assert [token["index"] for token in both.ours("film " * 300, ignore_labels=[], **options)] == [
+        *range(1, 301)
+    ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from distilbert.cli import options
+from distilbert.cli.terminal import printable
 from distilbert.errors import OptionError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from distilbert.files.tables import Row
     from distilbert.tasks.classification import TextClassificationPipeline
+    from distilbert.tasks.tokens import TokenClassificationPipeline
 
 
 @click.command(
@@ -26,9 +28,15 @@ if TYPE_CHECKING:
 Examples:
   distilbert score --file dev.tsv --column sentence
   distilbert score --file dev.tsv --column sentence --model my-bundle/ --against my-checkpoint/
-  distilbert score --file dev.tsv --column sentence --predictions predictions.tsv"""
+  distilbert score --file dev.tsv --column sentence --predictions predictions.tsv
+  distilbert score --file dev.iob2 --model my-tagger/"""
 )
-@click.option("--file", required=True, metavar="FILE", help="A labelled .csv, .tsv or .jsonl file, .gz too.")
+@click.option(
+    "--file",
+    required=True,
+    metavar="FILE",
+    help="A labelled .csv, .tsv or .jsonl file, .gz too; for a tagger, one in CoNLL's format.",
+)
 @options.column
 @options.pair_column
 @options.label_column
@@ -59,19 +67,32 @@ def command(
     long: str | None,
     threads: int | None,
 ) -> None:
-    """Score a classifier on FILE: its figures, each with its 95 % bootstrap interval over rows.
+    """Score a model on FILE: its figures, each with its 95 % bootstrap interval over rows.
 
     Of one label a text: accuracy, and F1 of the second label where there are two, else the mean over labels. Of several
     labels a text: F1 over all of them (micro), and the mean over labels. Of a regression: Pearson's and Spearman's
-    correlation. `constant` is what the best constant answer gets: what a model must beat.
+    correlation. `constant` is what the best constant answer gets: what a model must beat. Of a tagger: precision,
+    recall and F1 of entities, by seqeval's strict rules, over all and by type.
     """
     import numpy as np
 
     from distilbert.files.tables import read_rows
-    from distilbert.pipelines import pipeline
+    from distilbert.pipelines import load_model, pipeline
     from distilbert.tasks.measures import MEASURES, problem_of
 
-    classify = pipeline("text-classification", model, revision=revision, threads=threads, long=long)
+    loaded = load_model("", model, revision, threads)
+    if loaded.task == "token-classification":
+        for_classifiers = {"--pair-column": pair_column, "--predictions": predictions}
+        _refuse_for_taggers(model, {**for_classifiers, "--against": against, "--long": long})
+        result = _score_tagger(pipeline("token-classification", loaded), model, file)
+        click.echo(json.dumps(result) if as_json else _sentences(result))
+        return
+    if loaded.task != "text-classification":
+        raise OptionError(
+            f"{model} is a model for {loaded.task}, not for text-classification.",
+            "Name a model for text-classification or token-classification.",
+        )
+    classify = pipeline("text-classification", loaded, long=long)
     problem = problem_of(classify.config)
     if against and problem != "single_label_classification":
         raise OptionError(
@@ -98,6 +119,20 @@ def command(
         before = _places(other, classify)[_labels(other, texts)]
         result["against"] = {"model": against, **_changes(before, predicted, gold)}
     click.echo(json.dumps(result) if as_json else _sentences(result))
+
+
+def _refuse_for_taggers(model: str, options: Mapping[str, object]) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise OptionError(f"{option} is about classifiers, and {model} is a tagger.", "Leave it out.")
+
+
+def _score_tagger(tag: TokenClassificationPipeline, model: str, file: str) -> dict[str, Any]:
+    from distilbert.files.conll import read_conll
+    from distilbert.tasks.entity_measures import measure_entities
+
+    sentences = list(read_conll(file))
+    return {"model": model, "file": file, "rows": len(sentences), **measure_entities(tag, sentences)}
 
 
 def _write_predictions(
@@ -167,7 +202,11 @@ def _sentences(result: dict[str, Any]) -> str:
         if name in ("pearson", "spearman"):
             lines.append(f"  {name:<9}{result[name]:8.4f}   [{low:.4f}, {high:.4f}]")
         else:
-            lines.append(f"  {name:<9}{100 * result[name]:6.2f} %   [{100 * low:.2f}, {100 * high:.2f}]")
+            lines.append(f"  {name:<9} {100 * result[name]:5.2f} %   [{100 * low:.2f}, {100 * high:.2f}]")
+    for kind, score in result.get("types", {}).items():
+        lines.append(
+            f"  {printable(kind):<9} {100 * score['f1']:5.2f} %   F1 of {score['entities']:,} entities"
+        )
     if against := result.get("against"):
         lines.append(
             f"  against {against['model']} ({100 * against['accuracy']:.2f} %): {against['flips']:,} labels changed "

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MIN_TEXTS = 2_000
 MAX_FLIPS = 0.005  # share of texts, or of tokens, whose label may change
 MAX_CHANGES = 0.01  # share of masks that may be filled with another word, and of questions with another span
+MAX_ENTITY_CHANGES = (
+    0.05  # entities that only one of the two finds: few tokens are in one, and one flip changes two
+)
 MIN_COSINE = 0.995  # on average, for encoders without head
 MIN_CORRELATION = 0.999  # of a regression's numbers
 
@@ -41,6 +44,14 @@ class Choices:
 
     chosen: NDArray[np.int64]  # [rows, parts]: a token's id; an answer's first character and its end
     logits: Answers  # [rows, width]
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What a tagger said: logits, and the entities in them as (text, type, first token, the first beyond)."""
+
+    logits: Answers  # [tokens, labels]
+    entities: frozenset[tuple[int, str, int, int]]
 
 
 def judge_labels(reference: Answers, candidate: Answers, gold: Labels | None = None) -> Verdict:
@@ -76,6 +87,27 @@ def judge_token_labels(reference: Answers, candidate: Answers, gold: Labels | No
     del gold
     before, after = reference.argmax(axis=1), candidate.argmax(axis=1)
     return _judge_flips(before, after, reference, candidate, {}, rows="tokens")
+
+
+def judge_entities(reference: Tagged, candidate: Tagged) -> Verdict:
+    """Judge a tagger by the labels of tokens that flip, and by the entities that only one of the two finds.
+
+    >>> before = Tagged(np.array([[1.0, 2.0]], np.float32), frozenset({(0, "PER", 0, 1)}))
+    >>> judge_entities(before, before).said.partition("error ")[2]
+    '0.000; 0 of 1 entities changed (0.00 %, at most 5.00 %)'
+    """
+    tokens = judge_token_labels(reference.logits, candidate.logits)
+    entities = len(reference.entities | candidate.entities)
+    changed = len(reference.entities ^ candidate.entities)
+    share = changed / entities if entities else 0.0
+    figures = {"entities": entities, "entities_changed": changed, "entity_change_share": share}
+    said = f"{changed:,} of {entities:,} entities changed ({share:.2%}, at most {MAX_ENTITY_CHANGES:.2%})"
+    return Verdict(
+        tokens.passed and share <= MAX_ENTITY_CHANGES,
+        tokens.error,
+        {**tokens.figures, **figures},
+        f"{tokens.said}; {said.replace('%', ' %')}",
+    )
 
 
 def judge_choices(reference: Choices, candidate: Choices) -> Verdict:

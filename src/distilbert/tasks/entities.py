@@ -9,6 +9,7 @@ of one label together where labels are types alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from distilbert.metrics.entities import OUTSIDE, scheme_of, split_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from distilbert.engines.base import Floats
 
@@ -50,17 +51,18 @@ class Runs:
             np.array([letter in ("L", "E", "U", "S") for letter in letters]),
         )
 
-    def starts(self, label_ids: Places) -> Places:
-        """Where runs begin in a row of label ids, `[units]` to `[runs]`.
+    def in_row(self, label_ids: Places) -> Iterator[tuple[str, int, int]]:
+        """The runs of a row of units, `[units]`: each one's type, first unit, and the first unit beyond.
 
         >>> runs = Runs.of(["O", "B-PER", "I-PER"])
-        >>> runs.starts(np.array([0, 0, 1, 2, 1, 0])).tolist()
-        [0, 2, 4, 5]
+        >>> list(runs.in_row(np.array([0, 0, 1, 2, 1])))
+        [('O', 0, 2), ('PER', 2, 4), ('PER', 4, 5)]
         """
         kinds = self.type_ids[label_ids]
         begun = self.begins[label_ids] | self.ends[np.roll(label_ids, 1)] | (kinds != np.roll(kinds, 1))
         begun[:1] = True
-        return np.flatnonzero(begun)
+        for first, beyond in pairwise([*np.flatnonzero(begun).tolist(), len(label_ids)]):
+            yield self.types[label_ids[first]], first, beyond
 
 
 def _of_first(scores: Floats, starts: Places) -> Floats:

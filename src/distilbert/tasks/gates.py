@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from distilbert.errors import OptionError, TokenizerError
+from distilbert.metrics.entities import OUTSIDE
 from distilbert.metrics.gate import (
     Choices,
+    Tagged,
     judge_choices,
+    judge_entities,
     judge_label_sets,
     judge_labels,
     judge_numbers,
-    judge_token_labels,
     judge_vectors,
 )
 from distilbert.tasks.answers import QuestionAnsweringPipeline
 from distilbert.tasks.classification import TextClassificationPipeline
+from distilbert.tasks.entities import Runs
 from distilbert.tasks.features import sample_vectors
 from distilbert.tasks.fill_mask import masked_logits
 from distilbert.text.batching import answer_in_order
@@ -77,15 +80,26 @@ def _encoder_gate(
 def _token_gate(
     texts: Sequence[GateText], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
 ) -> ScoreAndJudge:
-    """Score: logits of all tokens but special ones `[tokens, labels]`. Judge: by the labels that flip."""
+    """Score: logits of all tokens but special ones, and entities. Judge: by the labels and entities that change."""
     _refuse(gold, "A tagger of tokens")
+    runs = Runs.of(config.labels, ignored=config.labels)  # labels of no scheme are types by themselves
     encode = partial(tokenizer.encode_texts, max_length=config.max_position_embeddings)
 
     def answer(batch: Batch, engine: Engine) -> list[Floats]:
         read = (batch.inputs["attention_mask"] == 1) & ~_special(batch.inputs["input_ids"], tokenizer)
         return [rows[row] for rows, row in zip(engine.run(batch.inputs)["logits"], read, strict=True)]
 
-    return lambda engine: np.concatenate(_ask(engine, texts, encode, answer)), judge_token_labels
+    def score(engine: Engine) -> Tagged:
+        rows = _ask(engine, texts, encode, answer)
+        entities = frozenset(
+            (text, *run)
+            for text, logits in enumerate(rows)
+            for run in runs.in_row(logits.argmax(axis=1))
+            if run[0] != OUTSIDE
+        )
+        return Tagged(np.concatenate(rows), entities)
+
+    return score, judge_entities
 
 
 def _span_gate(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, tee
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from distilbert.errors import OptionError, TokenizerError
+from distilbert.metrics.entities import OUTSIDE
 from distilbert.tasks.base import Call, Reading, TextPipeline, one_of, single_text, window_size, without_none
 from distilbert.tasks.entities import WORD_SCORES, Runs, word_starts
 from distilbert.tasks.scores import softmax
 from distilbert.text.windows import OVERLAP, answer_long_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,6 +78,20 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
             texts: Any = inputs if all(isinstance(text, list | tuple) for text in inputs) else [inputs]
             return super().__call__(texts, **options)
         return super().__call__(inputs, **options)
+
+    def labels_of_words(self, texts: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+        """Each word's label, for texts that are lists of words: its first token's, since models are trained so.
+
+        A word of which the tokenizer keeps nothing is outside. Raises as a call does.
+        """
+        texts, again = tee(texts)
+        call = self._call({"is_split_into_words": True})
+        for words, (tokens, logits) in zip(again, self._run(texts, call), strict=True):  # type: ignore[arg-type]
+            labels = [OUTSIDE] * len(words)
+            starts = word_starts(tokens.words)
+            for word, label in zip(tokens.words[starts], logits[starts].argmax(axis=1), strict=True):
+                labels[word] = self.config.labels[label]
+            yield labels
 
     def _merged(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return super()._merged(without_none(options))
@@ -184,8 +199,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         edges = [*starts.tolist(), len(tokens.ids)]  # of units, in tokens
         label_ids, best = scores.argmax(axis=1), scores.max(axis=1)
         found = []
-        for first, beyond in pairwise([*runs.starts(label_ids).tolist(), len(starts)]):
-            kind = runs.types[label_ids[first]]
+        for kind, first, beyond in runs.in_row(label_ids):
             if kind not in ignored:
                 own = edges[first : beyond + 1]
                 found.append(
