@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -82,6 +83,9 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
     (folder / "dev.iob2").write_text("Ada\tB-PER\nlived\tO\n")
     (folder / "dev.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n")
     (folder / "reviews.csv").write_text("id,review\n1,good\n2,bad\n")
+    answers = [{"text": "film", "answer_start": 4}]
+    paragraph = {"context": "the film", "qas": [{"id": "1", "question": "what", "answers": answers}]}
+    (folder / "dev.json").write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
     (folder / "questions.csv").write_text("id,question,context\n1,who is it,the film is good\n")
     subprocess.run(["gzip", "-k", "reviews.csv", "questions.csv"], cwd=folder, check=True)
     for name in ("my-checkpoint", "my-teacher", "my-student"):
