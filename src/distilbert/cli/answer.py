@@ -193,9 +193,8 @@ def _answers(
 ) -> Iterator[dict[str, Any]]:
     """Each row with its `question`, `context` and `answers`, a list."""
     rows, again = tee(rows)
-    asked = ({"question": row["text"], "context": row.get("text_pair", context)} for row in again)
-    asked, texts = tee(asked)
-    for row, text, found in zip(rows, texts, answer(asked), strict=True):
+    told, asked = tee({"question": row["text"], "context": row.get("text_pair", context)} for row in again)
+    for row, text, found in zip(rows, told, answer(asked), strict=True):
         kept = {name: value for name, value in row.items() if name not in ("text", "text_pair")}
         yield kept | text | {"answers": found if isinstance(found, list) else [found]}
 

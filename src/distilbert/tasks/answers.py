@@ -138,7 +138,7 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
     )
     reading_options = ("batch_size", "padding")
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # by transformers' names
         self, question: Text | Iterable[Text], context: str | list[str] | None = None, **options: Any
     ) -> Any:
         """Answer a question out of its context; a list of questions out of one context, or each out of its own; a
@@ -213,7 +213,7 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
         for logits in answer_in_order(
             self._rows(examples, search, under_way),
             _encoded,
-            call.answer,  # type: ignore[arg-type]  # of a row, where other tasks' is of a text
+            self._logits,
             workers=self.engine.workers,
             batch_size=call.reading.batch_size,
             largest_window=WINDOWS_IN_MEMORY,

@@ -32,14 +32,14 @@ def best_spans(start: NDArray[np.floating], end: NDArray[np.floating], longest: 
     >>> best_spans(np.array([0.0, 1.0, 4.0]), np.array([3.0, 2.0, 0.0]), longest=2, count=2)
     Spans(firsts=array([2, 0]), lasts=array([2, 0]), scores=array([4., 3.]))
     """
-    start, end = start.astype(np.float64), end.astype(np.float64)
-    width = min(longest, len(end))
+    opening, closing = start.astype(np.float64), end.astype(np.float64)
+    width = min(longest, len(closing))
     if width == 0:
         return Spans(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0))
-    best = start + highest_ahead(end, width)
+    best = opening + highest_ahead(closing, width)
     firsts = np.sort(np.argsort(-best, kind="stable")[:count])
     lasts = firsts[:, None] + np.arange(width)  # [firsts, width]
-    scores = start[firsts, None] + np.append(end, np.full(width, -np.inf))[lasts]
+    scores = opening[firsts, None] + np.append(closing, np.full(width, -np.inf))[lasts]
     order = np.argsort(-scores, axis=None, kind="stable")[:count]
     rows, columns = np.unravel_index(order[np.isfinite(scores.ravel()[order])], scores.shape)
     return Spans(firsts[rows], lasts[rows, columns], scores[rows, columns])
