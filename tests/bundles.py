@@ -39,7 +39,10 @@ def gate_after(failures: int) -> Callable[[Checkpoint, DistilBertTokenizer], Gat
     """
 
     def make_gate(checkpoint: Checkpoint, tokenizer: DistilBertTokenizer) -> Gate:
-        score, measure = GATES[checkpoint.head](sentences(40, seed=1), None, tokenizer, checkpoint.config)
+        texts: list[Any] = sentences(40, seed=1)
+        if checkpoint.head == "question-answering":
+            texts = list(zip(texts, sentences(40, seed=2), strict=True))
+        score, measure = GATES[checkpoint.head](texts, None, tokenizer, checkpoint.config)
         judged = 0
 
         def judge(reference: Any, candidate: Any) -> Verdict:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import pytest
 from bundles import sentences
 from hub_server import serve
-from tiny import tiny_checkpoint, word_tagger
+from tiny import tiny_checkpoint, word_answerer, word_tagger
 
 from distilbert import errors
 from distilbert.files.bundle import read_manifest, write_manifest
@@ -203,6 +203,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory, tiny_classifier: Path, tin
     texts = [f"{text} {number}" for number, text in enumerate(sentences(2600, longest=8))]
     tiny_checkpoint(folder / "my-checkpoint")
     word_tagger(folder / "my-tagger", NAMES)
+    word_answerer(folder / "my-answerer", ["lyon", "ada", "zoe"])
     shutil.copytree(tiny_classifier, folder / "unsure-checkpoint")  # int8 flips too many of its labels
     (folder / "texts.csv").write_text("review\n" + "".join(f"{text}\n" for text in texts))
     rows = "".join(f"{text},{('NEGATIVE', 'POSITIVE')[n % 2]}\n" for n, text in enumerate(texts[:200]))

@@ -20,6 +20,7 @@ TOOLS = re.compile(r"(pip|setuptools|pkg_resources|_distutils_hack|distutils-pre
 
 # Each command as a user calls it, with the embedded model and a tiny checkpoint.
 LINES = {
+    "answer": ["answer", "--model", "answerer", "Is it funny?", "--context", "A warm and funny film."],
     "classify": ["classify", "A warm and funny film.", "--json"],
     "compile": ["compile", "checkpoint", "--out", "bundle", "--precision", "fp32"],
     "convert": ["convert", "pytorch_model.bin", "--out", "converted"],
@@ -91,6 +92,7 @@ def test_every_command_works_away_from_the_sources(
     installed: Path, tmp_path: Path, tiny_classifier: Path
 ) -> None:
     (tmp_path / "checkpoint").symlink_to(tiny_classifier)
+    tiny_checkpoint(tmp_path / "answerer", head="question-answering")
     tiny_checkpoint(tmp_path / "tagger", head="token-classification", labels=("O", "B-PER", "I-PER"))
     (tmp_path / "reviews.csv").write_text("text,label\nDull.,NEGATIVE\nA warm and funny film.,POSITIVE\n")
     where = "import distilbert; print(distilbert.__file__)"

@@ -6,7 +6,7 @@
 import json
 import string
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -240,6 +240,21 @@ def word_tagger(folder: Path, labels: Mapping[str, str]) -> Path:
     arrays["classifier.weight"][range(len(names)), range(len(names))] = 2
     save_checkpoint(folder, config, arrays)
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    return folder
+
+
+def word_answerer(folder: Path, words: Sequence[str]) -> Path:
+    """Write an answerer that takes each of these words for a likely answer, whatever the question."""
+    every = (*VOCABULARY, *(word for word in words if word not in VOCABULARY))
+    tiny_checkpoint(folder, head="question-answering", vocab_size=len(every))
+    config = DistilBertConfig.from_folder(folder)
+    arrays = {name: 0 * array for name, array in tiny_arrays(config, "question-answering").items()}
+    for name, array in arrays.items():
+        array += name.lower().endswith("norm.weight")
+    arrays["embeddings.word_embeddings.weight"][[every.index(word) for word in words], 0] = 1
+    arrays["qa_outputs.weight"][:, 0] = 2
+    save_checkpoint(folder, config, arrays)
+    (folder / "vocab.txt").write_text("\n".join(every) + "\n", encoding="utf-8")
     return folder
 
 

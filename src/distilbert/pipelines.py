@@ -11,11 +11,13 @@ from distilbert.errors import OptionError
 from distilbert.files.config import DistilBertConfig
 from distilbert.runtime import (
     DistilBertForMaskedLM,
+    DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
     DistilBertForTokenClassification,
     DistilBertModel,
     find_bundle,
 )
+from distilbert.tasks.answers import QuestionAnsweringPipeline
 from distilbert.tasks.classification import TextClassificationPipeline
 from distilbert.tasks.features import FeatureExtractionPipeline
 from distilbert.tasks.fill_mask import FillMaskPipeline
@@ -34,6 +36,7 @@ RunModel = (
     DistilBertForSequenceClassification
     | DistilBertModel
     | DistilBertForMaskedLM
+    | DistilBertForQuestionAnswering
     | DistilBertForTokenClassification
 )
 
@@ -70,6 +73,7 @@ TASKS = {
     ),
     "feature-extraction": Task(FeatureExtractionPipeline, DistilBertModel),
     "fill-mask": Task(FillMaskPipeline, DistilBertForMaskedLM),
+    "question-answering": Task(QuestionAnsweringPipeline, DistilBertForQuestionAnswering),
     "token-classification": Task(TokenClassificationPipeline, DistilBertForTokenClassification),
 }
 ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
@@ -99,6 +103,12 @@ def pipeline(
 
 @overload
 def pipeline(
+    task: Literal["question-answering"], model: Name | Model, **more: Any
+) -> QuestionAnsweringPipeline: ...
+
+
+@overload
+def pipeline(
     task: str | None = None, model: Name | Model | None = None, **more: Any
 ) -> TextPipeline[Any]: ...
 
@@ -115,13 +125,13 @@ def pipeline(
 ) -> TextPipeline[Any]:
     """Text in, answers out, called as transformers' `pipeline`.
 
-    `task`: "text-classification" (or "sentiment-analysis"), "token-classification" (or "ner"), "feature-extraction"
-    or "fill-mask"; may be left out where a model is named. `model`: an embedded model's name, a folder (checkpoint or
-    bundle), a model on the hub, or a loaded model, of `distilbert` or of `distilbert.models`; without one, the model
-    that the package ships for the task, if it does. Of a checkpoint with any head, feature extraction takes the
-    encoder. `tokenizer`: by default the model's own. `revision`: a branch, tag or commit of a `model` on the hub.
-    `threads`: batches computed at the same time, by default as many as there are processors. `options` are the
-    defaults of each call, such as `top_k`.
+    `task`: "text-classification" (or "sentiment-analysis"), "token-classification" (or "ner"), "question-answering",
+    "feature-extraction" or "fill-mask"; may be left out where a model is named. `model`: an embedded model's name, a
+    folder (checkpoint or bundle), a model on the hub, or a loaded model, of `distilbert` or of `distilbert.models`;
+    without one, the model that the package ships for the task, if it does. Of a checkpoint with any head, feature
+    extraction takes the encoder. `tokenizer`: by default the model's own. `revision`: a branch, tag or commit of a
+    `model` on the hub. `threads`: batches computed at the same time, by default as many as there are processors.
+    `options` are the defaults of each call, such as `top_k`.
 
     >>> pipeline("sentiment-analysis")("I love learning about DistilBERT!")[0]["label"]
     'POSITIVE'

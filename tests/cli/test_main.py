@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -82,10 +83,15 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
     (folder / "dev.iob2").write_text("Ada\tB-PER\nlived\tO\n")
     (folder / "dev.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n")
     (folder / "reviews.csv").write_text("id,review\n1,good\n2,bad\n")
-    subprocess.run(["gzip", "-k", "reviews.csv"], cwd=folder, check=True)
+    answers = [{"text": "film", "answer_start": 4}]
+    paragraph = {"context": "the film", "qas": [{"id": "1", "question": "what", "answers": answers}]}
+    (folder / "dev.json").write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    (folder / "questions.csv").write_text("id,question,context\n1,who is it,the film is good\n")
+    subprocess.run(["gzip", "-k", "reviews.csv", "questions.csv"], cwd=folder, check=True)
     for name in ("my-checkpoint", "my-teacher", "my-student"):
         shutil.copytree(checkpoint, folder / name)
     shutil.copytree(tiny_fp32, folder / "my-bundle")
+    tiny_checkpoint(folder / "my-answerer", head="question-answering")
     tiny_checkpoint(folder / "my-tagger", head="token-classification", labels=("O", "B-PER", "I-PER"))
     ours = [*Command.argv, "prepare", "texts.txt", "--out", "my-data"]
     subprocess.run(ours, cwd=folder, check=True, capture_output=True)

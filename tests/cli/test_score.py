@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -233,5 +234,45 @@ def test_what_a_tagger_cannot_be_scored_by_is_told(
     (here / "dev.iob2").write_text(content)
     words = [word.format(tagger=tagger) for word in options]
     outcome = distilbert("score", "--model", tagger, "--file", "dev.iob2", *words)
+    assert outcome.code == code
+    assert fault in complaint(outcome.err)
+
+
+# Answerers
+
+
+@pytest.fixture(scope="module")
+def answerer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("answerer") / "checkpoint", head="question-answering")
+
+
+def squad(start: int) -> str:
+    questions = [{"question": "is it", "id": "1", "answers": [{"text": "film", "answer_start": start}]}]
+    return json.dumps({"data": [{"paragraphs": [{"context": "good film", "qas": questions}]}]})
+
+
+def test_an_answerer_is_scored_by_squad_s_rules(distilbert: Command, here: Path, answerer: Path) -> None:
+    (here / "dev.json").write_text(squad(5))
+    options = ["score", "--model", answerer, "--file", "dev.json"]
+    [result] = distilbert(*options, "--json").objects()
+    best = pipeline("question-answering", answerer)("is it", "good film")["answer"]
+    assert (result["rows"], result["exact"]) == (1, float(best == "film"))
+    lines = distilbert(*options).out.splitlines()
+    assert lines[0] == f"{answerer} on 1 rows of dev.json"
+    assert [line.split()[0] for line in lines[1:]] == ["exact", "f1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code", "fault"),
+    [
+        (squad(3), [], 1, "dev.json, question 1: the answer 'film' is not at character 3 of its context"),
+        (squad(5), ["--predictions", "p.tsv"], 2, "--predictions is about classifiers"),
+    ],
+)
+def test_what_an_answerer_cannot_be_scored_by_is_told(
+    content: str, options: list[str], code: int, fault: str, distilbert: Command, here: Path, answerer: Path
+) -> None:
+    (here / "dev.json").write_text(content)
+    outcome = distilbert("score", "--model", answerer, "--file", "dev.json", *options)
     assert outcome.code == code
     assert fault in complaint(outcome.err)

@@ -10,12 +10,12 @@ import pytest
 from bundles import sentences
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from tiny import VOCABULARY, WORDS, tiny_checkpoint, tiny_config
 
 from distilbert import DistilBertForMaskedLM, DistilBertForQuestionAnswering, DistilBertForTokenClassification
 from distilbert.errors import OptionError, TokenizerError
-from distilbert.tasks.gates import GATES, best_span, with_masks
+from distilbert.tasks.answers import QuestionAnsweringPipeline
+from distilbert.tasks.gates import GATES, with_masks
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
@@ -114,12 +114,32 @@ def test_spans_are_judged_one_a_pair(models: dict[str, Any]) -> None:
     score, _ = GATES["question-answering"](PAIRS, None, TOKENIZER, model.config)
     choices = score(model.engine)
     assert choices.chosen.shape == choices.logits.shape == (len(PAIRS), 2)
-    row = TOKENIZER(*PAIRS[5], return_tensors="np")
+    question, context = PAIRS[5]
+    answer = QuestionAnsweringPipeline(TOKENIZER, model.engine, model.config)(question, context)
+    assert choices.chosen[5].tolist() == [answer["start"], answer["end"]]
+    row = TOKENIZER(question, context, return_tensors="np")
     outputs = model(**row)
-    expected = best_span(outputs.start_logits[0], outputs.end_logits[0])
-    assert choices.chosen[5].tolist() == expected
-    highest = [outputs.start_logits.max(), outputs.end_logits.max()]
+    read = [place for place, text in enumerate(row.sequence_ids()) if text == 1 or place == 0]
+    highest = [outputs.start_logits[0, read].max(), outputs.end_logits[0, read].max()]
     assert choices.logits[5].tolist() == pytest.approx(highest, abs=1e-5)
+
+
+def test_spans_are_judged_in_all_of_a_long_context(models: dict[str, Any]) -> None:
+    model = models["question-answering"]
+    long = [(question, f"{context} " * 30) for question, context in PAIRS[:12]]
+    score, judge = GATES["question-answering"](long, None, TOKENIZER, model.config)
+    choices = score(model.engine)
+    answers = QuestionAnsweringPipeline(TOKENIZER, model.engine, model.config)(
+        [question for question, _ in long], [context for _, context in long]
+    )
+    assert choices.chosen.tolist() == [[answer["start"], answer["end"]] for answer in answers]
+    assert judge(choices, choices).passed
+
+
+def test_single_texts_judge_no_spans() -> None:
+    with pytest.raises(OptionError, match="is judged by questions with their contexts") as refusal:
+        GATES["question-answering"](TEXTS, None, TOKENIZER, tiny_config())
+    assert refusal.value.next_step == "Name both columns: --column question --pair-column context."
 
 
 def test_masks_are_judged_by_the_likeliest_word(models: dict[str, Any]) -> None:
@@ -148,21 +168,6 @@ def test_a_text_has_a_mask_for_every_seventh_token_and_none_for_special_ones(wor
     assert all(
         ours == own for place, (ours, own) in enumerate(zip(masked, ids, strict=True)) if place not in places
     )
-
-
-@given(
-    st.integers(1, 12).flatmap(
-        lambda length: st.tuples(*(arrays(np.float32, length, elements=st.integers(-9, 9)) for _ in range(2)))
-    )
-)
-def test_the_best_span_is_the_best_of_all_that_do_not_end_before_they_start(
-    logits: tuple[np.ndarray, np.ndarray],
-) -> None:
-    start, end = logits
-    first, last = best_span(start, end)
-    every = [start[i] + end[j] for i in range(len(start)) for j in range(i, len(end))]
-    assert first <= last
-    assert start[first] + end[last] == max(every)
 
 
 @pytest.mark.parametrize("head", ["none", *CLASSES])

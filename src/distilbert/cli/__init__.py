@@ -14,6 +14,7 @@ from distilbert.cli.terminal import printable
 from distilbert.errors import DistilBertError
 
 COMMANDS = {
+    "answer": "find the answers to questions in a text",
     "classify": "label texts",
     "compile": "turn a checkpoint into a bundle that runs fast",
     "convert": "turn a pytorch_model.bin into a checkpoint without code",

@@ -116,11 +116,12 @@ def write_answers(
     model: Path,
     options: Mapping[str, Any],
     resume: bool,
+    done: str = "labelled",
 ) -> None:
     """Write `answer` of all `rows` to `out`, and say how many: piece by piece where --resume could go on with it.
 
     `model`: the bundle's folder. It, `file` and `options`, by the names that a user knows, are what the answers
-    depend on. `rows` is called for each pass over them.
+    depend on. `rows` is called for each pass over them. `done`: what was done to each, to be told.
     """
     from distilbert.files.resumable import resumable_table
     from distilbert.files.table_writer import write_rows
@@ -131,8 +132,8 @@ def write_answers(
         made_from = _made_from(file, model, options)
         with resumable_table(Path(out), columns, made_from, resume=resume) as answered:
             count = count_readable(rows())
-            answer_in_windows(rows(), count, answer, answered)
-    click.echo(f"{out}: {count:,} {'text' if count == 1 else 'texts'} labelled", err=True)
+            answer_in_windows(rows(), count, answer, answered, done)
+    click.echo(f"{out}: {count:,} {'text' if count == 1 else 'texts'} {done}", err=True)
 
 
 def _made_from(file: str, model: Path, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,14 +167,16 @@ def count_readable(texts: Iterable[object]) -> int:
     return count
 
 
-def answer_in_windows(rows: Iterator[Given], total: int, answer: Answer, table: ResumableTable) -> None:
+def answer_in_windows(
+    rows: Iterator[Given], total: int, answer: Answer, table: ResumableTable, verb: str
+) -> None:
     """Append `answer` of every window of the `total` rows that `table` does not hold yet.
 
     Windows lie at the same rows in every run, so that a resumed table equals an undisturbed one's to the byte, also
     in float32, where answers may depend on their batch in the last bit.
     """
     if done := sum(1 for _ in islice(rows, table.rows)):
-        click.echo(f"note: {done:,} texts were labelled already", err=True)
+        click.echo(f"note: {done:,} texts were {verb} already", err=True)
     with counted_texts("texts", total, done) as advance:
         try:
             for window in _windows(rows):

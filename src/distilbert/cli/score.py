@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from distilbert.files.tables import Row
+    from distilbert.tasks.answers import QuestionAnsweringPipeline
     from distilbert.tasks.classification import TextClassificationPipeline
     from distilbert.tasks.tokens import TokenClassificationPipeline
 
@@ -29,13 +30,14 @@ Examples:
   distilbert score --file dev.tsv --column sentence
   distilbert score --file dev.tsv --column sentence --model my-bundle/ --against my-checkpoint/
   distilbert score --file dev.tsv --column sentence --predictions predictions.tsv
-  distilbert score --file dev.iob2 --model my-tagger/"""
+  distilbert score --file dev.iob2 --model my-tagger/
+  distilbert score --file dev.json --model my-answerer/"""
 )
 @click.option(
     "--file",
     required=True,
     metavar="FILE",
-    help="A labelled .csv, .tsv or .jsonl file, .gz too; for a tagger, one in CoNLL's format.",
+    help="A labelled .csv, .tsv or .jsonl file, .gz too; for a tagger, one in CoNLL's format, for an answerer SQuAD's.",
 )
 @options.column
 @options.pair_column
@@ -72,7 +74,8 @@ def command(
     Of one label a text: accuracy, and F1 of the second label where there are two, else the mean over labels. Of several
     labels a text: F1 over all of them (micro), and the mean over labels. Of a regression: Pearson's and Spearman's
     correlation. `constant` is what the best constant answer gets: what a model must beat. Of a tagger: precision,
-    recall and F1 of entities, by seqeval's strict rules, over all and by type.
+    recall and F1 of entities, by seqeval's strict rules, over all and by type. Of an answerer: exact match and F1 over
+    words, by SQuAD's rules.
     """
     import numpy as np
 
@@ -81,16 +84,19 @@ def command(
     from distilbert.tasks.measures import MEASURES, problem_of
 
     loaded = load_model("", model, revision, threads)
-    if loaded.task == "token-classification":
+    if loaded.task in _NO_CLASSIFIERS:
         for_classifiers = {"--pair-column": pair_column, "--predictions": predictions}
-        _refuse_for_taggers(model, {**for_classifiers, "--against": against, "--long": long})
-        result = _score_tagger(pipeline("token-classification", loaded), model, file)
+        _refuse_unless_classifier(
+            model, loaded.task, {**for_classifiers, "--against": against, "--long": long}
+        )
+        rows_and_figures = _NO_CLASSIFIERS[loaded.task](pipeline(loaded.task, loaded), file)
+        result: dict[str, Any] = {"model": model, "file": file, **rows_and_figures}
         click.echo(json.dumps(result) if as_json else _sentences(result))
         return
     if loaded.task != "text-classification":
         raise OptionError(
             f"{model} is a model for {loaded.task}, not for text-classification.",
-            "Name a model for text-classification or token-classification.",
+            f"Name a model for text-classification, {' or '.join(_NO_CLASSIFIERS)}.",
         )
     classify = pipeline("text-classification", loaded, long=long)
     problem = problem_of(classify.config)
@@ -121,18 +127,32 @@ def command(
     click.echo(json.dumps(result) if as_json else _sentences(result))
 
 
-def _refuse_for_taggers(model: str, options: Mapping[str, object]) -> None:
+def _refuse_unless_classifier(model: str, task: str, options: Mapping[str, object]) -> None:
     for option, value in options.items():
         if value is not None:
-            raise OptionError(f"{option} is about classifiers, and {model} is a tagger.", "Leave it out.")
+            raise OptionError(f"{option} is about classifiers, and {model} is for {task}.", "Leave it out.")
 
 
-def _score_tagger(tag: TokenClassificationPipeline, model: str, file: str) -> dict[str, Any]:
+def _score_tagger(tag: TokenClassificationPipeline, file: str) -> dict[str, Any]:
     from distilbert.files.conll import read_conll
     from distilbert.tasks.entity_measures import measure_entities
 
     sentences = list(read_conll(file))
-    return {"model": model, "file": file, "rows": len(sentences), **measure_entities(tag, sentences)}
+    return {"rows": len(sentences), **measure_entities(tag, sentences)}
+
+
+def _score_answerer(answer: QuestionAnsweringPipeline, file: str) -> dict[str, Any]:
+    from distilbert.files.squad import read_squad
+    from distilbert.tasks.answer_measures import measure_answers
+
+    questions = list(read_squad(file))
+    return {"rows": len(questions), **measure_answers(answer, questions)}
+
+
+_NO_CLASSIFIERS: Mapping[str, Callable[[Any, str], dict[str, Any]]] = {
+    "token-classification": _score_tagger,
+    "question-answering": _score_answerer,
+}
 
 
 def _write_predictions(

@@ -42,7 +42,7 @@ class Verdict:
 class Choices:
     """What a model chose from too many to keep, and some of the logits behind it."""
 
-    chosen: NDArray[np.int64]  # [rows, parts]: a token's id; a span's first and last token
+    chosen: NDArray[np.int64]  # [rows, parts]: a token's id; an answer's first character and its end
     logits: Answers  # [rows, width]
 
 

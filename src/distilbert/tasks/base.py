@@ -98,7 +98,8 @@ class TextPipeline(ABC, Generic[A]):
     """Text in, answers out. Options given at construction are the defaults of every call."""
 
     task: ClassVar[str]
-    options: ClassVar[tuple[str, ...]]  # those of its own, beside READING_OPTIONS
+    options: ClassVar[tuple[str, ...]]  # those of its own, beside `reading_options`
+    reading_options: ClassVar[tuple[str, ...]] = READING_OPTIONS
     largest_window: ClassVar[int] = LARGEST_WINDOW  # texts whose answers are in memory together
 
     def __init__(
@@ -144,7 +145,7 @@ class TextPipeline(ABC, Generic[A]):
         return {**self._options, **options}
 
     def _call(self, options: Mapping[str, Any]) -> Call[A]:
-        options, known = self._merged(options), (*self.options, *READING_OPTIONS)
+        options, known = self._merged(options), (*self.options, *self.reading_options)
         if unknown := [name for name in options if name not in known]:
             raise OptionError(
                 f"{unknown[0]} is no option of {self.task}, which has {', '.join(known)}.",
@@ -244,10 +245,16 @@ def one_of(option: str, value: Any, allowed: tuple[Any, ...]) -> Any:
 
 def positive(option: str, value: Any) -> int:
     """The value, if it is a whole number of at least 1; else `OptionError`."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    return whole(option, value, least=1)
+
+
+def whole(option: str, value: Any, *, least: int) -> int:
+    """The value, if it is a whole number of at least `least`; else `OptionError`."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
         return value
     raise OptionError(
-        f"{option} must be a whole number of at least 1, not {value!r}.", "Leave it out for the default."
+        f"{option} must be a whole number of at least {least}, not {value!r}.",
+        "Leave it out for the default.",
     )
 
 

@@ -19,6 +19,7 @@ from distilbert.metrics.gate import (
     judge_numbers,
     judge_vectors,
 )
+from distilbert.tasks.answers import QuestionAnsweringPipeline
 from distilbert.tasks.classification import TextClassificationPipeline
 from distilbert.tasks.entities import Runs
 from distilbert.tasks.features import sample_vectors
@@ -104,33 +105,24 @@ def _token_gate(
 def _span_gate(
     texts: Sequence[GateText], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
 ) -> ScoreAndJudge:
-    """Score: the best span of each text, or of each question with its context. Judge: by those that change."""
+    """Score: each question's best answer, as its asker gets it. Judge: by those that begin or end elsewhere."""
     _refuse(gold, "A model for question answering")
-    encode = partial(tokenizer.encode_texts, max_length=config.max_position_embeddings)
-
-    def answer(batch: Batch, engine: Engine) -> list[tuple[list[int], list[float]]]:
-        outputs = engine.run(batch.inputs)
-        rows = zip(outputs["start_logits"], outputs["end_logits"], batch.lengths, strict=True)
-        return [
-            (best_span(start[:length], end[:length]), [start[:length].max(), end[:length].max()])
-            for start, end, length in rows
-        ]
+    if any(isinstance(text, str) for text in texts):
+        raise OptionError(
+            "A model for question answering is judged by questions with their contexts, not by single texts.",
+            "Name both columns: --column question --pair-column context.",
+        )
+    asked = [{"question": text[0], "context": text[1]} for text in texts]
 
     def score(engine: Engine) -> Choices:
-        spans, highest = zip(*_ask(engine, texts, encode, answer), strict=True)
-        return Choices(np.array(spans), np.array(highest, np.float32))
+        answer = QuestionAnsweringPipeline(tokenizer, engine, config)
+        spans, highest = [], []
+        for parts, best in answer.with_parts(asked):
+            spans.append((best["start"], best["end"]))
+            highest.append(np.max([part.logits.max(axis=1) for part in parts], axis=0))
+        return Choices(np.array(spans), np.array(highest))
 
     return score, judge_choices
-
-
-def best_span(start: Floats, end: Floats) -> list[int]:
-    """The span whose start and end logits `[length]` have the highest sum, the end not before the start.
-
-    >>> best_span(np.array([0.0, 1.0, 4.0]), np.array([3.0, 2.0, 0.0]))
-    [2, 2]
-    """
-    last = int((np.maximum.accumulate(start) + end).argmax())
-    return [int(start[: last + 1].argmax()), last]
 
 
 def _masked_word_gate(

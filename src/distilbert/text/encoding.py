@@ -226,6 +226,10 @@ class Frame:
         """The row's token ids."""
         return _interleave(self.gaps, texts)
 
+    def second(self, first: int) -> int:
+        """Where in the row the second text begins, after a first text of so many tokens."""
+        return len(self.gaps[0]) + first + len(self.gaps[1])
+
     def type_ids(self, lengths: list[int]) -> list[int]:
         """The row's token types, for texts of these lengths."""
         texts = [[type_id] * length for type_id, length in zip(self.text_types, lengths, strict=True)]

@@ -337,6 +337,11 @@ class DistilBertTokenizer:
         texts = [token_ids_0] if token_ids_1 is None else [token_ids_0, token_ids_1]
         return self._frames[len(texts) - 1].ids(texts)
 
+    @property
+    def pair_frame(self) -> Frame:
+        """The special tokens around a pair, for who cuts its texts into windows."""
+        return self._frames[1]
+
     def _cut(self, ids: list[int], keep: int) -> list[int]:
         return ids[:keep] if self.truncation_side == "right" else ids[len(ids) - keep :]
 
