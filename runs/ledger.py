@@ -174,7 +174,7 @@ def thinned(curve: list[tuple[float, float]], points: int = POINTS) -> list[tupl
 
 
 def table(runs: list[Run]) -> str:
-    """The Markdown table of all models: what was found, or that it was not run; a trial is never scored."""
+    """The Markdown table of all models: what was found, or that it was not run; of trials there is no score."""
     lines = [
         "| run | what | score [95 %] | best constant answer | held-back rows | expected | minutes |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -191,7 +191,7 @@ def table(runs: list[Run]) -> str:
         training = result["training"]
         held = ", ".join(f"{key} {value:.4f}" for key, value in training["held_back"].items())
         minutes = f"{training['minutes']} ({training['device']}, {training['precision']})"
-        scores = _scores(run.measure, result["score"]) if run.score else "a trial |"
+        scores = _scores(run.measure, result["score"]) if run.score else "held-back rows only |"
         lines.append(f"| {run.name} | {run.about} | {scores} | {held} | {goal} | {minutes} |")
     return "\n".join(lines)
 
