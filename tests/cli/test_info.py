@@ -50,7 +50,7 @@ def test_the_embedded_model_says_what_it_is_and_where_it_is_at_home(
         "mit-weights-trained-on-research-data",
         "stanfordnlp/sst2",
         f"lies in    {embedded}",
-        "Where it is at home:\n\nIn single sentences from film reviews",
+        "Where it is at home:\n\nIn sentences about films",
         "| SST-2 dev | 872 | 90.37 % | 90.48 % |",
     ):
         assert part in outcome.out
