@@ -3,7 +3,7 @@ PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST = -m pytest --numprocesses 2 --quiet
 EMBEDDED = src/distilbert/embedded/distilbert-sst2
-STARTER = ../shared/weights/distilbert-sst2-starter
+STUDENT = runs/out/sst2-student-2
 SST2 = ../shared/data/sst2
 
 .PHONY: help demo test test-full test-run test-parity lint format embedded figures runs ablation clean
@@ -45,17 +45,18 @@ format: .venv-dev/ready ## let ruff mend what it can
 	.venv-dev/bin/ruff check --quiet --fix
 	.venv-dev/bin/ruff format
 
-embedded: .venv-run/ready ## make the embedded bundle again from the starter's weights (needs ../shared)
+embedded: .venv-run/ready ## make the embedded bundle again from the student of `make runs` (needs ../shared)
 	rm -rf $(EMBEDDED)
-	.venv-run/bin/distilbert compile $(STARTER) --out $(EMBEDDED) --about docs/cards/distilbert-sst2.md \
-	  --calibrate $(SST2)/train_sentences.tsv --column sentence --label-column label --keep-float layer.0.ffn.lin2
+	.venv-run/bin/distilbert compile $(STUDENT) --out $(EMBEDDED) --about docs/cards/distilbert-sst2.md \
+	  --calibrate $(SST2)/train_sentences.tsv --column sentence --label-column label
 
 figures: .venv-run/ready ## the README's figures about the embedded model (needs ../shared)
-	.venv-run/bin/python benchmarks/embedded.py
+	.venv-run/bin/python benchmarks/embedded.py $(STUDENT)
 
 runs: .venv-dev/ready ## the project's own training runs that are missing, in order: hours (needs ../shared)
 	.venv-dev/bin/python runs/ledger.py
 	.venv-dev/bin/python runs/students.py
+	.venv-dev/bin/python runs/agreement.py
 	.venv-dev/bin/python runs/curves.py
 
 ablation: .venv-dev/ready ## the ablation's runs that are missing, after `make runs`: hours (needs ../shared)

@@ -42,6 +42,10 @@ VARIANTS = [
     Variant("ablation-last", "from the last six layers"),
     Variant("ablation-three", "three layers"),
     Variant("ablation-more", "with 20,000 sentences of IMDb too"),
+    Variant("ablation-general", "from the general student"),
+    Variant("ablation-general-labels", "from the general student, labels alone"),
+    Variant("ablation-general-random", "from the general student that began at random"),
+    Variant("ablation-general-random-labels", "from the same, labels alone"),
 ]
 
 

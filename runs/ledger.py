@@ -6,9 +6,9 @@
     python runs/ledger.py --ledger runs-ablation.toml
 
 What a run makes lies in runs/out/, outside git. What it found is committed: in docs/runs/NAME.json the score, the
-curve in 100 points, minutes, machine, versions; in NAME.predictions.tsv.gz what it said of each row that it was scored
-on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. The ledger's page has a table of them
-between two comments. A run that is done is not done again, unless its result is removed; one that was
+curve in 100 points, memory in 20, minutes, machine, versions; in NAME.predictions.tsv.gz what it said of each row that
+it was scored on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. The ledger's page has a
+table of them between two comments. A run that is done is not done again, unless its result is removed; one that was
 interrupted is gone on with.
 """
 
@@ -157,6 +157,7 @@ def _training(folder: Path) -> dict[str, Any]:
     return {
         "training": json.loads((folder / "training.json").read_text(encoding="utf-8")),
         "curve": thinned([(line["epoch"], line["loss"]) for line in steps]),
+        "memory_mb": thinned([(line["epoch"], line["memory_mb"]) for line in steps], points=20),
         "evaluations": [line for line in log if "evaluation" in line],
     }
 
@@ -174,7 +175,7 @@ def thinned(curve: list[tuple[float, float]], points: int = POINTS) -> list[tupl
 
 
 def table(runs: list[Run]) -> str:
-    """The Markdown table of all models: what was found, or that it was not run; a trial is never scored."""
+    """The Markdown table of all models: what was found, or that it was not run; of trials there is no score."""
     lines = [
         "| run | what | score [95 %] | best constant answer | held-back rows | expected | minutes |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -191,7 +192,7 @@ def table(runs: list[Run]) -> str:
         training = result["training"]
         held = ", ".join(f"{key} {value:.4f}" for key, value in training["held_back"].items())
         minutes = f"{training['minutes']} ({training['device']}, {training['precision']})"
-        scores = _scores(run.measure, result["score"]) if run.score else "a trial |"
+        scores = _scores(run.measure, result["score"]) if run.score else "held-back rows only |"
         lines.append(f"| {run.name} | {run.about} | {scores} | {held} | {goal} | {minutes} |")
     return "\n".join(lines)
 

@@ -32,7 +32,8 @@ class Comparison(NamedTuple):
 
 COMPARISONS = [
     Comparison("sst2-student", "sst2-teacher", "sst2-twin"),
-    Comparison("sst2-student-first", "sst2-teacher", None),
+    Comparison("sst2-student-spaced", "sst2-teacher", None),
+    Comparison("sst2-student-half", "sst2-teacher", None),
     Comparison("sst2-student-twice", "sst2-teacher", None),
     Comparison("sst2-student-plain", "sst2-teacher", None),
     Comparison("sst2-narrow", "sst2-teacher", None),

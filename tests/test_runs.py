@@ -45,6 +45,25 @@ def test_sentences_end_where_they_should_and_are_told_once() -> None:
     assert found == ["I saw it twice.", "It is one of the best films of Mr. Lumet."]
 
 
+@pytest.mark.parity
+def test_students_are_compared_on_sentences_that_no_recipe_draws() -> None:
+    from distilbert.training.data import draw_rows
+
+    agreement, sentences = load("agreement"), [str(number) for number in range(143_785)]
+    found = agreement.untaught(sentences)
+    assert len(set(found)) == agreement.SENTENCES
+    assert not {int(number) for number in found} & set(draw_rows(sentences, agreement.TAUGHT).tolist())
+
+
+def test_reviews_to_score_are_none_to_learn_from(shared: Path) -> None:
+    split = load("imdb_split")
+    found = split.reviews(shared / "data" / "imdb" / "train.jsonl.gz")
+    assert sorted(number for rows in split.ROWS.values() for number in rows) == [*range(len(found))]
+    texts = {name: {found[number]["text"] for number in rows} for name, rows in split.ROWS.items()}
+    assert not texts["scoring"] & (texts["labelled"] | texts["held_back"] | texts["unlabelled"])
+    assert not any("<br />" in text for rows in texts.values() for text in rows)
+
+
 def test_the_ledger_names_commands_that_are_there() -> None:
     page, runs = load("ledger").read(ROOT / "runs.toml")
     assert "<!-- runs: begin -->" in page.read_text(encoding="utf-8")
@@ -103,7 +122,7 @@ def test_a_run_is_in_the_table_with_its_score_or_as_not_run(
     done, trial, missing = ledger.table(runs).splitlines()[2:]
     assert "accuracy 0.8500 [0.8000, 0.9000] | 0.5000 | accuracy 0.8600" in done
     assert "4.2 (cpu × 1, bfloat16)" in done
-    assert "| a trial | | accuracy 0.8600 |" in trial
+    assert "| held-back rows only | | accuracy 0.8600 |" in trial
     assert "not run" in missing
     assert "about 5 (CPU)" in missing
 

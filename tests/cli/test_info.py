@@ -50,8 +50,8 @@ def test_the_embedded_model_says_what_it_is_and_where_it_is_at_home(
         "mit-weights-trained-on-research-data",
         "stanfordnlp/sst2",
         f"lies in    {embedded}",
-        "Where it is at home:\n\nIn single sentences from film reviews",
-        "| SST-2 dev | 872 | 90.37 % | 90.48 % |",
+        "Where it is at home:\n\nIn sentences about films",
+        "| SST-2 dev | 872 | 91.40 % | 91.51 % |",
     ):
         assert part in outcome.out
     assert "## " not in outcome.out  # that section alone

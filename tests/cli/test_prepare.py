@@ -210,3 +210,22 @@ def test_memory_does_not_grow_with_the_corpus_and_hardly_with_its_longest_line(
         kilobytes.append(int(ended.stdout))
     assert kilobytes[1] < min(200_000, kilobytes[0] + 20_000), kilobytes
     assert kilobytes[2] < kilobytes[0] + 15 * 12_000, kilobytes  # bytes a character
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1200)
+def test_all_of_the_wikipedia_sample_takes_under_600_mb_and_after_a_kill_ends_in_the_same_bytes(
+    shared: Path, here: Path
+) -> None:
+    corpus, tokenizer = shared / "data/corpus/wikipedia_en.txt.gz", shared / "weights/e5-small"
+    line = [sys.executable, "-c", MEASURED, "prepare", str(corpus), "--tokenizer", str(tokenizer), "--out"]
+    ended = subprocess.run([*line, "whole"], check=True, capture_output=True, text=True)
+    assert int(ended.stdout) < 600_000
+    with subprocess.Popen([*line, "again"], stderr=subprocess.DEVNULL) as process:
+        while not list(here.glob("again.partial/*.ends.npy")):  # the first shard of four is done
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    ended = subprocess.run([*line, "again", "--resume"], check=True, capture_output=True, text=True)
+    assert int(ended.stdout) < 600_000
+    assert contents(here / "again") == contents(here / "whole")

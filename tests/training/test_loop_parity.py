@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
+OF_THE_MACHINE = ("seconds", "tokens_a_second", "memory_mb")
+
+
 class Stop(Exception):
     pass
 
@@ -59,10 +62,9 @@ def assert_same_weights(a: Path, b: Path) -> None:
 
 
 def figures(folder: Path) -> list[dict[str, Any]]:
-    """The log, without what depends on the clock."""
+    """The log, without what depends on the machine."""
     return [
-        {name: value for name, value in line.items() if name not in ("seconds", "tokens_a_second")}
-        for line in log_of(folder)
+        {name: value for name, value in line.items() if name not in OF_THE_MACHINE} for line in log_of(folder)
     ]
 
 
@@ -70,6 +72,7 @@ def test_a_model_learns_what_its_rows_say(tmp_path: Path) -> None:
     out = run(tmp_path, epochs=8, rows=200, learning_rate=3e-3)
     first, *_, last = [line for line in log_of(out) if "evaluation" in line]
     assert first["accuracy"] < last["accuracy"] >= 0.9
+    assert all(50 < line["memory_mb"] < 10_000 for line in log_of(out) if "step" in line)
 
 
 @pytest.mark.parametrize("step", [3, 10, 13])

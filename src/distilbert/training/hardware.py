@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from accelerate import Accelerator
 from accelerate.utils import GradientAccumulationPlugin
+from psutil import Process
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -45,6 +46,11 @@ def precision(recipe: LoopRecipe, device: torch.device) -> Precision:
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     there = {name for name, has in torch.cpu.get_capabilities().items() if has is True}
     return "bfloat16" if device.type == "cpu" and there & _MULTIPLY_BFLOAT16 else "float32"
+
+
+def resident_mb() -> int:
+    """The memory that this process has of the machine's, in MB of 10^6 bytes; a GPU's own is not in it."""
+    return round(int(Process().memory_info().rss) / 1e6)
 
 
 def autocast(device: torch.device, chosen: Precision) -> AbstractContextManager[Any]:

@@ -22,6 +22,7 @@ from distilbert.errors import TrainingError
 from distilbert.training.batches import epoch_batches, micro_batches, seed_of, share_of, steps_an_epoch
 from distilbert.training.events import Evaluated, Step
 from distilbert.training.gradients import TableGradients
+from distilbert.training.hardware import resident_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -216,6 +217,7 @@ def _log_line(step: Step, seconds: float) -> dict[str, Any]:
         "gradient": round(step.gradient, 4),
         "learning_rate": step.learning_rate,
         "tokens_a_second": round(step.tokens / step.seconds),
+        "memory_mb": resident_mb(),
         "seconds": round(seconds, 3),
     }
 
