@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from distilbert.engines.base import Floats
     from distilbert.tasks.spans import Spans
     from distilbert.text.batching import Batch
+    from distilbert.text.encoding import Frame
     from distilbert.text.tokenizer import DistilBertTokenizer
 
     Answer: TypeAlias = dict[str, Any]  # {"score": ..., "start": ..., "end": ..., "answer": ...}
@@ -236,7 +237,7 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
                     raise OptionError(
                         f"The context of {question[:40]!r} has no words: {text[:40]!r}.", "Leave it out."
                     )
-            for window, row in self._windows(asked, context, search):
+            for window, row in windows_beside(asked, context, self.tokenizer.pair_frame, search):
                 under_way.append(window)
                 yield row
 
@@ -254,27 +255,33 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
             )
         return ids[: search.max_question_len]
 
-    def _windows(self, question: list[int], context: Context, search: Search) -> Iterator[tuple[Window, Row]]:
-        frame = self.tokenizer.pair_frame
-        room = search.max_seq_len - frame.size - len(question)
-        if room < 1:
-            raise OptionError(
-                f"max_seq_len is {search.max_seq_len}, which leaves a context no token beside a question of "
-                f"{len(question)} and {frame.size} special ones.",
-                "Choose a greater max_seq_len, or a smaller max_question_len.",
-            )
-        tokens, place = len(context.ids), frame.second(len(question))
-        overlap = search.overlap(room) if tokens > room else 0
-        for first in range(0, max(1, tokens - overlap), room - overlap):
-            ids = context.ids[first : first + room]
-            row = frame.ids([question, ids]), frame.type_ids([len(question), len(ids)])
-            yield Window(context, first, place, len(ids)), row
-
     def _logits(self, batch: Batch) -> Any:
         """Start and end logits of each row, `[2, length]`."""
         outputs = self.engine.run(batch.inputs)
         both = np.stack([outputs["start_logits"], outputs["end_logits"]], axis=1)
         return [row[:, :length] for row, length in zip(both, batch.lengths, strict=True)]
+
+
+def windows_beside(
+    question: list[int], context: Context, frame: Frame, search: Search
+) -> Iterator[tuple[Window, Row]]:
+    """The windows of a context beside a question, each with its row: ids and types of [CLS] question [SEP] part [SEP].
+
+    Raises `OptionError` where they leave a context no token.
+    """
+    room = search.max_seq_len - frame.size - len(question)
+    if room < 1:
+        raise OptionError(
+            f"max_seq_len is {search.max_seq_len}, which leaves a context no token beside a question of "
+            f"{len(question)} and {frame.size} special ones.",
+            "Choose a greater max_seq_len, or a smaller max_question_len.",
+        )
+    tokens, place = len(context.ids), frame.second(len(question))
+    overlap = search.overlap(room) if tokens > room else 0
+    for first in range(0, max(1, tokens - overlap), room - overlap):
+        ids = context.ids[first : first + room]
+        row = frame.ids([question, ids]), frame.type_ids([len(question), len(ids)])
+        yield Window(context, first, place, len(ids)), row
 
 
 def _encoded(rows: list[Row]) -> EncodedTexts:

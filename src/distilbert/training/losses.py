@@ -49,6 +49,17 @@ def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(flat, labels.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
+def span_loss(logits: Tensor, spans: Tensor, among: Tensor) -> Tensor:
+    """Cross entropy of where an answer starts and ends (BERT, section 4.2), their mean, summed over rows. In nats.
+
+    Logits `[rows, tokens, 2]`, `spans` `[rows, 2]`: the right tokens; only those count that a boolean `among` `[rows, tokens]`
+    names.
+    """
+    lowest = torch.finfo(torch.float32).min
+    possible = at_least_float32(logits).masked_fill(~among[:, :, None], lowest)
+    return F.cross_entropy(possible, spans, reduction="sum") / 2
+
+
 def soft_target_loss(
     student: Tensor, teacher: Tensor, temperature: float, where: Tensor | None = None
 ) -> Tensor:
