@@ -21,8 +21,8 @@ from distilbert.corpus.shards import open_corpus
 from distilbert.errors import OptionError
 from distilbert.models import model_class
 from distilbert.training.distil import distil
-from distilbert.training.vocabularies import compare_vocabularies
 from distilbert.training.recipe import GeneralRecipe, write_toml
+from distilbert.training.vocabularies import compare_vocabularies
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,11 +15,11 @@ from distilbert.training.losses import (
     IGNORED,
     cosine_loss,
     label_loss,
-    token_loss,
     soft_label_set_loss,
     soft_span_loss,
     soft_target_loss,
     squared_loss,
+    token_loss,
 )
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from distilbert.training.data import Padding
 from distilbert.training.distil import distil
 from distilbert.training.finetune import finetune
 from distilbert.training.losses import IGNORED
-from distilbert.training.recipe import FinetuneRecipe, TaggingRecipe
+from distilbert.training.recipe import FinetuneRecipe, ReaderRecipe
 from distilbert.training.sentences import tagged_tables
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_a_tagger_learns_what_its_sentences_say_and_runs(tmp_path: Path) -> None
 def test_a_student_learns_what_its_teacher_says_of_words(tmp_path: Path, changes: dict[str, Any]) -> None:
     teacher = finetuned(tmp_path)
     out = tmp_path / "student"
-    distil(TaggingRecipe(**knobs(tmp_path, teacher=str(teacher), n_layers=1, **changes)), out)
+    distil(ReaderRecipe(**knobs(tmp_path, teacher=str(teacher), n_layers=1, **changes)), out)
     assert json.loads((out / "config.json").read_text())["n_layers"] == 1
     assert json.loads((out / "training.json").read_text())["held_back"]["f1"] > 0.8
 
@@ -121,4 +121,4 @@ def test_what_cannot_be_learnt_is_named(
 def test_a_teacher_without_labels_for_words_is_refused(tmp_path: Path) -> None:
     teacher = tiny_checkpoint(tmp_path / "bare", head="none")
     with pytest.raises(OptionError, match="no head that labels tokens"):
-        distil(TaggingRecipe(**knobs(tmp_path, teacher=str(teacher))), tmp_path / "out")
+        distil(ReaderRecipe(**knobs(tmp_path, teacher=str(teacher))), tmp_path / "out")

@@ -21,7 +21,9 @@ KNOBS: Knobs = {
         "--train has a column for each of --labels with its probability. fill-mask: one that guesses words.",
     },
     "task": {
-        "type": click.Choice(["text-classification", "token-classification", "fill-mask"]),
+        "type": click.Choice(
+            ["text-classification", "token-classification", "question-answering", "fill-mask"]
+        ),
         "help": "[text-classification]",
     },
     "data": {

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 KNOBS: Knobs = {
     "model": {"metavar": "CHECKPOINT", "help": "What to start from: a folder, or a model on the hub."},
     "task": {
-        "type": click.Choice(["text-classification", "token-classification", "fill-mask"]),
+        "type": click.Choice(
+            ["text-classification", "token-classification", "question-answering", "fill-mask"]
+        ),
         "help": "[text-classification]",
     },
     "layers": {

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _CLASSES = {
     "text-classification": "ForSequenceClassification",
     "token-classification": "ForTokenClassification",
+    "question-answering": "ForQuestionAnswering",
     "fill-mask": "ForMaskedLM",
 }
 

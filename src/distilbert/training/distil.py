@@ -13,13 +13,13 @@ from distilbert.files.hub import resolve
 from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.text.tokenizer_files import DISTILBERT_INPUTS
-from distilbert.training import general, tagging
+from distilbert.training import beside, general
 from distilbert.training.data import Padding, draw_rows
 from distilbert.training.distillation import Distillation, Learner
 from distilbert.training.evaluation import BATCH
 from distilbert.training.lessons import Lessons
 from distilbert.training.objectives import Labels
-from distilbert.training.recipe import GeneralRecipe, TaggingRecipe
+from distilbert.training.recipe import GeneralRecipe, ReaderRecipe
 from distilbert.training.run import Work, run
 from distilbert.training.start import answer_the_usual, check_length, classifier
 from distilbert.training.student import measured_importance, narrow, student_of
@@ -41,7 +41,7 @@ IMPORTANCE_ROWS = 2048  # by which a feed-forward's neurons are judged
 
 
 def distil(
-    recipe: DistilRecipe | GeneralRecipe | TaggingRecipe,
+    recipe: DistilRecipe | GeneralRecipe | ReaderRecipe,
     out: Path,
     *,
     resume: bool = False,
@@ -54,8 +54,8 @@ def distil(
     """
     if isinstance(recipe, GeneralRecipe):
         return general.distil(recipe, out, resume=resume, tell=tell)
-    if isinstance(recipe, TaggingRecipe):
-        return tagging.distil(recipe, out, resume=resume, tell=tell)
+    if isinstance(recipe, ReaderRecipe):
+        return beside.distil(recipe, out, resume=resume, tell=tell)
     sources = {"train": Path(recipe.train)}
     sources |= {f"unlabelled {number}": Path(path) for number, path in enumerate(recipe.unlabelled)}
     sources |= {"dev": Path(recipe.dev)} if recipe.dev else {}

@@ -10,7 +10,7 @@ from distilbert.errors import DataError
 from distilbert.files.hub import resolve
 from distilbert.models.pretrained import read_weights
 from distilbert.text.tokenizer import DistilBertTokenizer
-from distilbert.training import tagging
+from distilbert.training import beside
 from distilbert.training.data import Examples, Padding
 from distilbert.training.evaluation import evaluate_labels, evaluate_losses
 from distilbert.training.labels import knows, label_names, label_reader, targets
@@ -101,7 +101,8 @@ def _fill_mask(
 
 _PREPARE = {
     "text-classification": _classification,
-    "token-classification": tagging.prepare,
+    "token-classification": beside.prepare,
+    "question-answering": beside.prepare,
     "fill-mask": _fill_mask,
 }
 

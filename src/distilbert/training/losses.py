@@ -52,8 +52,8 @@ def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def span_loss(logits: Tensor, spans: Tensor, among: Tensor) -> Tensor:
     """Cross entropy of where an answer starts and ends (BERT, section 4.2), their mean, summed over rows. In nats.
 
-    Logits `[rows, tokens, 2]`, `spans` `[rows, 2]`: the right tokens; only those count that a boolean `among` `[rows, tokens]`
-    names.
+    Logits `[rows, tokens, 2]`, `spans` `[rows, 2]`: the right tokens; only those count that a boolean `among`
+    `[rows, tokens]` names.
     """
     lowest = torch.finfo(torch.float32).min
     possible = at_least_float32(logits).masked_fill(~among[:, :, None], lowest)

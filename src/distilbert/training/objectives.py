@@ -72,18 +72,3 @@ class MaskedWords:
         """See `Objective`."""
         logits = model(**inputs_of(batch), positions=batch["positions"]).logits
         return {"masked": token_loss(logits, batch["labels"])}
-
-
-class TokenLabels:
-    """Learn the labels of tokens: `labels` `[rows, longest]` in each batch, as `training.sentences` makes them."""
-
-    def __init__(self) -> None:
-        self.weights: Mapping[str, float] = {"label": 1.0}
-
-    def counts(self, batch: Batch) -> dict[str, int]:
-        """See `Objective`: labelled tokens."""
-        return {"label": int((batch["labels"] != IGNORED).sum())}
-
-    def sums(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """See `Objective`."""
-        return {"label": token_loss(model(**inputs_of(batch)).logits, batch["labels"])}

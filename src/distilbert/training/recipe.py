@@ -110,7 +110,9 @@ class FinetuneRecipe(RowsRecipe):
     command: ClassVar[str] = "finetune"
 
     model: str  # the checkpoint to start from: a folder, or a name on the hub
-    task: Literal["text-classification", "token-classification", "fill-mask"] = "text-classification"
+    task: Literal["text-classification", "token-classification", "question-answering", "fill-mask"] = (
+        "text-classification"
+    )
     problem_type: ProblemType = "single_label_classification"
     mask_share: MaskShare = 0.15  # fill-mask: share of tokens to guess
     freeze_body: bool = False  # train the head only; the encoder stays as it is, without dropout
@@ -214,17 +216,17 @@ class GeneralRecipe(StudentRecipe):
         return {"soft": self.soft_weight, "masked": self.masked_weight, "cosine": self.cosine_weight}
 
 
-class TaggingRecipe(LabelledRecipe, StudentRecipe):
-    """The knobs of `distilbert distil --task token-classification`, whose student learns what a tagger says."""
+class ReaderRecipe(LabelledRecipe, StudentRecipe):
+    """The knobs of `distilbert distil` for taggers and answerers, which read every token (`training.readers`)."""
 
-    teacher: str  # a tagger: a folder, or its name on the hub
-    task: Literal["token-classification"] = "token-classification"
+    teacher: str  # a tagger, or an answerer: a folder, or its name on the hub
+    task: Literal["token-classification", "question-answering"] = "token-classification"
     soft_weight: Weight = 1.0  # T² · KL from the teacher's answers
     label_weight: Weight = 0.0  # the labels' own loss
     cosine_weight: Weight = 1.0  # 1 - cos of the last states of all tokens
 
     def _all_weights(self) -> dict[str, float]:
-        """By their names in `training.token_distillation`."""
+        """By their names in `training.readers`."""
         return {"soft": self.soft_weight, "label": self.label_weight, "cosine": self.cosine_weight}
 
 
@@ -238,13 +240,13 @@ def read_recipe(kind: type[Recipe], path: Path | None, flags: Mapping[str, Any])
 
 def read_distil_recipe(
     path: Path | None, flags: Mapping[str, Any]
-) -> DistilRecipe | TaggingRecipe | GeneralRecipe:
+) -> DistilRecipe | ReaderRecipe | GeneralRecipe:
     """As `read_recipe`: its `task` says of which of the kinds it is."""
     values = _values(path, flags)
     if values.get("task") == "fill-mask":
         return _checked(GeneralRecipe, values, path)
-    if values.get("task") == "token-classification":
-        return _checked(TaggingRecipe, values, path)
+    if values.get("task") in ("token-classification", "question-answering"):
+        return _checked(ReaderRecipe, values, path)
     return _checked(DistilRecipe, values, path)
 
 
@@ -289,7 +291,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not TOML: {error}.", "See recipes/ for examples.") from error
 
 
-_OF_TASKS: tuple[type[LoopRecipe], ...] = (DistilRecipe, TaggingRecipe, GeneralRecipe)
+_OF_TASKS: tuple[type[LoopRecipe], ...] = (DistilRecipe, ReaderRecipe, GeneralRecipe)
 
 
 def _fault(detail: ErrorDetails, kind: type[LoopRecipe]) -> str:

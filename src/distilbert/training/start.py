@@ -55,6 +55,12 @@ def tagger(checkpoint: Checkpoint, recipe: LoopRecipe, labels: Sequence[str]) ->
     )
 
 
+def answerer(checkpoint: Checkpoint, recipe: LoopRecipe) -> PretrainedModel:
+    """A model that finds answers, as `masked_lm`."""
+    checkpoint = _prepared(checkpoint, recipe)
+    return model_class(checkpoint.config.model_type, "question-answering").from_checkpoint(checkpoint)
+
+
 def answer_the_usual(model: PretrainedModel, targets: NDArray[np.float32], problem_type: ProblemType) -> None:
     """Let a new head for label sets or numbers begin with the best constant answer to `targets`, by its bias.
 

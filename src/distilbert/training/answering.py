@@ -1,0 +1,74 @@
+"""Answerers: questions as lessons, and how right an answerer is on held-back ones."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+
+from distilbert.metrics.answers import exact_match, word_f1
+from distilbert.tasks.answers import Part, best_answers
+from distilbert.training.data import Padding
+from distilbert.training.evaluation import Evaluation
+from distilbert.training.questions import asked_tables, search_of
+from distilbert.training.readers import Lessons, moved_inputs
+from distilbert.training.start import answerer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from distilbert.files.checkpoint import Checkpoint
+    from distilbert.tasks.answers import Search
+    from distilbert.text.tokenizer import DistilBertTokenizer
+    from distilbert.training.evaluation import Runner
+    from distilbert.training.questions import AskedTexts
+    from distilbert.training.recipe import LabelledRecipe
+
+
+def lessons(
+    recipe: LabelledRecipe,
+    checkpoint: Checkpoint,
+    teacher: Checkpoint | None,  # noqa: ARG001 - its answers need no names
+    tokenizer: DistilBertTokenizer,
+    runner: Runner,
+) -> Lessons:
+    """Read a recipe's questions, and put a head that finds answers on a checkpoint.
+
+    Raises `DataError` for questions that cannot be used.
+    """
+    train, dev = asked_tables(recipe, tokenizer, Padding(checkpoint.config.pad_token_id or 0))
+    search = search_of(recipe.max_length)
+    evaluate = partial(evaluate_answers, runner=runner, data=dev, search=search) if dev else None
+    return Lessons(answerer(checkpoint, recipe), train, evaluate, len(dev.questions) if dev else 0)
+
+
+def evaluate_answers(model: nn.Module, runner: Runner, data: AskedTexts, search: Search) -> Evaluation:
+    """Score an answerer by SQuAD's exact match and F1, its answers being those of its pipeline."""
+    parts = zip(data.asked.tolist(), _parts(model, runner, data), strict=True)
+    found = [
+        best_answers([part for _, part in own], search)[0]["answer"]
+        for _, own in groupby(parts, key=itemgetter(0))
+    ]
+    gold = [[right.text for right in question.answers] for question in data.questions]
+    figures = {"exact": float(exact_match(found, gold).mean()), "f1": float(word_f1(found, gold).mean())}
+    return Evaluation(figures, "f1")
+
+
+def _parts(model: nn.Module, runner: Runner, data: AskedTexts) -> list[Part]:
+    """What a model says of each row's window, on every process."""
+    said: list[tuple[int, np.ndarray]] = []
+    with torch.inference_mode(), runner.precision():
+        for rows in runner.batches(data):
+            inputs = moved_inputs(data.batch(rows), runner.accelerator.device)
+            logits = model(**inputs).logits.float().cpu().numpy()
+            for place, row in enumerate(rows):
+                window = data.windows[row]
+                own = [0, *range(window.place, window.place + window.tokens)]
+                said.append((int(row), logits[place, own].T))
+    ordered = sorted(gather_object(said), key=itemgetter(0))
+    return [Part(data.windows[row], logits) for row, logits in ordered]
