@@ -7,7 +7,6 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from accelerate.utils import gather_object
 
@@ -20,6 +19,8 @@ from distilbert.training.readers import Lessons, moved_inputs
 from distilbert.training.start import answerer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from distilbert.files.checkpoint import Checkpoint
@@ -61,7 +62,7 @@ def evaluate_answers(model: nn.Module, runner: Runner, data: AskedTexts, search:
 
 def _parts(model: nn.Module, runner: Runner, data: AskedTexts) -> list[Part]:
     """What a model says of each row's window, on every process."""
-    said: list[tuple[int, np.ndarray]] = []
+    said: list[tuple[int, NDArray[np.float32]]] = []
     with torch.inference_mode(), runner.precision():
         for rows in runner.batches(data):
             inputs = moved_inputs(data.batch(rows), runner.accelerator.device)

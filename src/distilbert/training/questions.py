@@ -145,7 +145,7 @@ def _asked(
     context = None
     for number, question in enumerate(questions):
         if context is None or context.text != question.context:  # many questions on one context read it once
-            context = Context.of(question.context, tokenizer, align_to_words=False)
+            context = Context.of(question.context, tokenizer, align_to_words=search.align_to_words)
         ids = tokenizer.text_ids(question.question)[: search.max_question_len]
         if not ids or not context.ids:
             raise DataError(
