@@ -1,4 +1,4 @@
-"""What reads every token of a row, to label it or to find an answer, and what it learns: labels, or what a teacher says.
+"""What reads every token of a row, to label it or find an answer, and what it learns: labels, or what a teacher says.
 
 A teacher reads the same rows beside its student. What it says is not kept, as a classifier's answers are: it is as
 much as a text has tokens.
