@@ -46,6 +46,7 @@ format: .venv-dev/ready ## let ruff mend what it can
 	.venv-dev/bin/ruff format
 
 embedded: .venv-run/ready ## make the embedded bundle again from the student of `make runs` (needs ../shared)
+	@test -d $(STUDENT) || { echo "$(STUDENT) is not there: make runs makes it"; exit 1; }
 	rm -rf $(EMBEDDED)
 	.venv-run/bin/distilbert compile $(STUDENT) --out $(EMBEDDED) --about docs/cards/distilbert-sst2.md \
 	  --calibrate $(SST2)/train_sentences.tsv --column sentence --label-column label

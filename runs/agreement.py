@@ -15,6 +15,8 @@ from ledger import RESULTS, ROOT, write_between
 
 from distilbert import pipeline
 from distilbert.files.tables import read_rows
+from distilbert.tasks.scores import softmax
+from distilbert.training.data import draw_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,19 +34,17 @@ class Closeness(NamedTuple):
 
 
 def untaught(sentences: list[str]) -> list[str]:
-    """Sentences that no recipe draws: `training.data.draw_rows` takes the first of this order."""
-    order = np.random.default_rng(0).permutation(len(sentences))
-    return [sentences[number] for number in order[TAUGHT:][:SENTENCES]]
+    """Sentences that no recipe draws: those that one would draw next."""
+    drawn = (draw_rows(sentences, count) for count in (TAUGHT + SENTENCES, TAUGHT))
+    return [sentences[number] for number in np.setdiff1d(*drawn)]
 
 
-def probabilities(run: str, sentences: list[str]) -> NDArray[np.float64]:
+def probabilities(run: str, sentences: list[str]) -> NDArray[np.float32]:
     """What a run's model gives each label, `[sentences, labels]`."""
-    logits = np.array([*pipeline("text-classification", OUTPUTS / run).logits(sentences)], np.float64)
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return softmax(np.array([*pipeline("text-classification", OUTPUTS / run).logits(sentences)]))
 
 
-def compare(teacher: NDArray[np.float64], student: NDArray[np.float64]) -> Closeness:
+def compare(teacher: NDArray[np.floating], student: NDArray[np.floating]) -> Closeness:
     """How close a student's probabilities are to its teacher's, both `[sentences, labels]`.
 
     >>> compare(np.array([[0.5, 0.5], [0.9, 0.1]]), np.array([[0.5, 0.5], [0.1, 0.9]]))

@@ -154,10 +154,13 @@ def _training(folder: Path) -> dict[str, Any]:
     """What a training run left in its folder: its result and its curve."""
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     steps = [line for line in log if "loss" in line and "step" in line]
+    noted = [
+        (line["epoch"], line["memory_mb"]) for line in steps if "memory_mb" in line
+    ]  # not by older sources
     return {
         "training": json.loads((folder / "training.json").read_text(encoding="utf-8")),
         "curve": thinned([(line["epoch"], line["loss"]) for line in steps]),
-        "memory_mb": thinned([(line["epoch"], line["memory_mb"]) for line in steps], points=20),
+        "memory_mb": thinned(noted, points=20),
         "evaluations": [line for line in log if "evaluation" in line],
     }
 
@@ -169,7 +172,7 @@ def thinned(curve: list[tuple[float, float]], points: int = POINTS) -> list[tupl
     [(2, 3.0), (4, 1.0)]
     """
     points = min(points, len(curve))
-    cuts = [round(place * len(curve) / points) for place in range(points + 1)]
+    cuts = [round(place * len(curve) / max(1, points)) for place in range(points + 1)]
     pieces = [curve[start:end] for start, end in pairwise(cuts)]
     return [(piece[-1][0], round(sum(loss for _, loss in piece) / len(piece), 4)) for piece in pieces]
 

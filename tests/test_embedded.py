@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "benchmarks" / "embedded.py"
-STUDENT = ROOT / "runs" / "out" / "sst2-student-2"
+STUDENT = ROOT / "runs" / "out" / "sst2-student-2"  # as in the Makefile
 
 
 @pytest.fixture(scope="module")

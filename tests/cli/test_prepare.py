@@ -222,7 +222,7 @@ def test_all_of_the_wikipedia_sample_takes_under_600_mb_and_after_a_kill_ends_in
     ended = subprocess.run([*line, "whole"], check=True, capture_output=True, text=True)
     assert int(ended.stdout) < 600_000
     with subprocess.Popen([*line, "again"], stderr=subprocess.DEVNULL) as process:
-        while not list(here.glob("again.partial/*.ends.npy")):  # the first shard of four is done
+        while not list(here.glob("again.partial/*.ends.npy")):  # the first shard of three is done
             assert process.poll() is None
             time.sleep(0.05)
         process.kill()
