@@ -64,6 +64,19 @@ def test_reviews_to_score_are_none_to_learn_from(shared: Path) -> None:
     assert not any("<br />" in text for rows in texts.values() for text in rows)
 
 
+def test_no_question_is_held_back_on_a_paragraph_that_others_are_learnt_from(shared: Path) -> None:
+    from distilbert.files.squad import read_squad
+
+    train, held = load("squad_split").split(read_squad(shared / "data/squad/train.json.gz"))
+    assert not {row["context"] for row in held} & {row["context"] for row in train}
+    assert all(row["answers"] for row in held)
+    told = {row["id"]: row["answers"] for row in train if row["answers"]}
+    elsewhere = [row for row in train if not row["answers"]]
+    assert len(told) + len(held) == 87_599
+    assert len(elsewhere) > 30_000
+    assert not any(answer["text"] in row["context"] for row in elsewhere for answer in told[row["id"]])
+
+
 def test_the_ledger_names_commands_that_are_there() -> None:
     page, runs = load("ledger").read(ROOT / "runs.toml")
     assert "<!-- runs: begin -->" in page.read_text(encoding="utf-8")
