@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from distilbert import __version__
-from distilbert.cli.options import text_of
 from distilbert.cli.terminal import counted_texts
 from distilbert.errors import EngineError, OptionError, StorageError
 
@@ -79,7 +78,7 @@ def rows_of(
 def _given(row: Row, keep: Sequence[str], column: str, pair_column: str | None) -> Given:
     """What an answer repeats of its row: the columns to keep, empty ones too, and the text or pair."""
     kept = {name: row.values[name] if name in row.values else row.value(name) for name in keep}
-    return kept | text_of(row, column, pair_column)
+    return kept | row.texts(column, pair_column)
 
 
 def refuse_resume(file: str | None, out: str | None) -> None:

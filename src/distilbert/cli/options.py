@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
-
-if TYPE_CHECKING:
-    from distilbert.files.tables import Row
 
 texts = click.argument("texts", nargs=-1, metavar="[TEXT]...")
 file = click.option(
@@ -49,12 +46,6 @@ long = click.option(
 threads = click.option(
     "--threads", type=click.IntRange(1), help="Batches computed at the same time [default: all processors]."
 )
-
-
-def text_of(row: Row, column: str, pair_column: str | None) -> dict[str, str]:
-    """A row's text, or pair of texts, as a pipeline takes it."""
-    text = {"text": row.text(column)}
-    return text | {"text_pair": row.text(pair_column)} if pair_column else text
 
 
 def told_of_texts() -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distilbert.cli.options import text_of
 from distilbert.errors import OptionError
 from distilbert.files.conll import read_conll
 from distilbert.files.squad import read_squad
@@ -84,7 +83,7 @@ def _score_classifier(loaded: RunModel, asked: Asked) -> Figures:
         )
     rows, measure = list(read_rows(asked.file)), MEASURES[problem]
     gold = measure.gold(rows, asked.label_column, classify.config)
-    texts = [text_of(row, asked.column, asked.pair_column) for row in rows]
+    texts = [row.texts(asked.column, asked.pair_column) for row in rows]
     logits = np.array(list(classify.logits(texts)))
     predicted, statistics = measure.predicted(logits), measure.statistics(classify.config.num_labels)
     figures: Figures = {"rows": len(rows)}

@@ -10,8 +10,8 @@ Cells lie between tabs, or where a row has no tab, between blanks; all rows have
 the last (CoNLL-2003, WNUT). Lines that begin with # before a sentence's first word are comments, unless they have a
 tab; `-DOCSTART-` is no word. "-" is standard input.
 
-In .jsonl a sentence is a row: `{"tokens": ["Ada", "lived"], "labels": ["B-PER", "O"]}`; labels may be called `ner_tags`,
-as in many data sets. Either may end in .gz; both are read in constant memory.
+In .jsonl a sentence is a row: `{"tokens": ["Ada", "lived"], "labels": ["B-PER", "O"]}`; labels may be called
+`ner_tags`, as in many data sets. Either may end in .gz; both are read in constant memory.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def read_conll(path: str | Path) -> Iterator[Sentence]:
     r"""Return the sentences of a file, read as they are asked for; those without words are left out.
 
     Raises `DataError`: at once if the path is no file; later, with the line, for a row with more or fewer cells than
-    the first one, or of .jsonl with more or fewer labels than tokens, an empty word or label, and as `read_rows` does for
-    what is no text; at the end for a file without sentences.
+    the first one, or of .jsonl with more or fewer labels than tokens, an empty word or label, and as `read_rows` does
+    for what is no text; at the end for a file without sentences.
 
     >>> import tempfile
     >>> from pathlib import Path
