@@ -56,9 +56,7 @@ ROWS = {
 
 @pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gz"])
 @pytest.mark.parametrize("content", ROWS.values(), ids=ROWS)
-def test_a_row_of_jsonl_is_a_sentence_whose_line_is_known(
-    content: str, zipped: bool, tmp_path: Path
-) -> None:
+def test_a_row_of_jsonl_is_a_sentence_whose_line_is_known(content: str, zipped: bool, tmp_path: Path) -> None:
     path = tmp_path / f"dev.jsonl{'.gz' if zipped else ''}"
     path.write_bytes(gzip.compress(content.encode()) if zipped else content.encode())
     assert read(path) == EXPECTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, astuple, dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from distilbert.files.conll import Sentence
     from distilbert.files.squad import Question
+    from distilbert.files.tables import Row
     from distilbert.pipelines import RunModel
     from distilbert.tasks.answers import QuestionAnsweringPipeline
+    from distilbert.tasks.classification import TextClassificationPipeline
 
     Figures = dict[str, Any]  # what JSON can hold
 
@@ -97,21 +101,38 @@ def _score_classifier(loaded: RunModel, asked: Asked) -> Figures:
     if asked.predictions:
         # a regression's one label bears the name of the column that it was trained on
         names = ("predicted",) if problem == "regression" else classify.config.labels
-        given = (
-            {"line": row.line, asked.label_column: row.value(asked.label_column)}
-            | {name: round(float(score), 6) for name, score in zip(names, scores, strict=True)}
-            for row, scores in zip(rows, measure.scores(logits), strict=True)
-        )
-        write_rows(asked.predictions, given, ["line", asked.label_column, *names])
+        _write_scores(asked.predictions, rows, asked.label_column, measure.scores(logits), names)
     if asked.against:
-        other = pipeline("text-classification", asked.against, threads=asked.threads, long=asked.long)
-        refuse_other_labels("--against", other.config.labels, "--model", classify.config.labels)
-        ids = np.array([classify.config.label2id[label] for label in other.config.labels])
-        before = ids[[logits.argmax() for logits in other.logits(texts)]]
-        was, now = correct(before, gold), correct(predicted, gold)
-        changed = {"accuracy": accuracy(before, gold), **_changed(before != predicted, was, now)}
-        figures["against"] = {"model": asked.against, **changed}
+        figures["against"] = _against_classifier(classify, asked, texts, predicted, gold)
     return figures
+
+
+def _write_scores(
+    path: Path, rows: Sequence[Row], label_column: str, scores: NDArray[np.float32], names: Sequence[str]
+) -> None:
+    """A row a text: where it stands, its own label, and what the model gives each of its labels, or its number."""
+    given = (
+        {"line": row.line, label_column: row.value(label_column)}
+        | {name: round(float(score), 6) for name, score in zip(names, own, strict=True)}
+        for row, own in zip(rows, scores, strict=True)
+    )
+    write_rows(path, given, ["line", label_column, *names])
+
+
+def _against_classifier(
+    classify: TextClassificationPipeline,
+    asked: Asked,
+    texts: Sequence[dict[str, str]],
+    predicted: NDArray[np.int64],
+    gold: NDArray[np.int64],
+) -> Figures:
+    other = pipeline("text-classification", asked.against, threads=asked.threads, long=asked.long)
+    refuse_other_labels("--against", other.config.labels, "--model", classify.config.labels)
+    ids = np.array([classify.config.label2id[label] for label in other.config.labels])
+    before = ids[[logits.argmax() for logits in other.logits(texts)]]
+    was, now = correct(before, gold), correct(predicted, gold)
+    changed = _changed(before != predicted, was, now)
+    return {"model": asked.against, "accuracy": accuracy(before, gold), **changed}
 
 
 def _changed(differ: NDArray[np.bool_], was: NDArray[np.bool_], now: NDArray[np.bool_]) -> Figures:
@@ -126,35 +147,35 @@ def _changed(differ: NDArray[np.bool_], was: NDArray[np.bool_], now: NDArray[np.
 def _score_tagger(loaded: RunModel, asked: Asked) -> Figures:
     sentences = list(read_conll(asked.file))
     scheme = gold_scheme(sentences, loaded.config.labels)
-
-    def labels_of(model: RunModel) -> list[list[str]]:
-        return list(
-            pipeline("token-classification", model).labels_of_words(sentence.words for sentence in sentences)
-        )
-
-    predicted = labels_of(loaded)
+    predicted = _labels(loaded, sentences)
     figures = {"rows": len(sentences), **measure_entities(predicted, sentences, scheme)}
     if asked.predictions:
-        words = (
-            {"sentence": number, "line": line, "word": word, "label": label, "predicted": said}
-            for number, (sentence, own) in enumerate(zip(sentences, predicted, strict=True), 1)
-            for line, word, label, said in zip(
-                sentence.lines, sentence.words, sentence.labels, own, strict=True
-            )
-        )
-        write_rows(asked.predictions, words, ["sentence", "line", "word", "label", "predicted"])
+        _write_labels(asked.predictions, sentences, predicted)
     if asked.against:
         other = load_model(loaded.task, asked.against, threads=asked.threads)
         refuse_other_labels("--against", other.config.labels, "--model", loaded.config.labels)
-        before = labels_of(other)
-        was, now, gold = (
-            np.array([label for labels in rows for label in labels])
-            for rows in (before, predicted, [sentence.labels for sentence in sentences])
-        )
-        theirs = measure_entities(before, sentences, scheme)["f1"]
-        changed = _changed(was != now, was == gold, now == gold)
-        figures["against"] = {"model": asked.against, "f1": theirs, **changed}
+        before, gold = _labels(other, sentences), [sentence.labels for sentence in sentences]
+        was, now, right = (np.array([*chain.from_iterable(rows)]) for rows in (before, predicted, gold))
+        f1 = measure_entities(before, sentences, scheme)["f1"]
+        changed = _changed(was != now, was == right, now == right)
+        figures["against"] = {"model": asked.against, "f1": f1, **changed}
     return figures
+
+
+def _labels(model: RunModel, sentences: Sequence[Sentence]) -> list[list[str]]:
+    tag = pipeline("token-classification", model)
+    return list(tag.labels_of_words(sentence.words for sentence in sentences))
+
+
+def _write_labels(path: Path, sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]]) -> None:
+    """A row a word: its sentence's number, its line, and both labels."""
+    columns = ("sentence", "line", "word", "label", "predicted")
+    words = (
+        dict(zip(columns, (number, *word), strict=True))
+        for number, (sentence, labels) in enumerate(zip(sentences, predicted, strict=True), 1)
+        for word in zip(sentence.lines, sentence.words, sentence.labels, labels, strict=True)
+    )
+    write_rows(path, words, columns)
 
 
 # Answerers

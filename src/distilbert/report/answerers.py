@@ -12,7 +12,7 @@ from distilbert.report.problem import Problem, Read, agreement
 from distilbert.tasks.answer_measures import ANSWER_FIGURES, mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,6 +62,10 @@ def _measured(predictions: Predictions, place: int) -> NDArray[np.float64]:
     return np.stack([ANSWER_FIGURES[name](texts, gold) for name in _FIGURES], axis=1)
 
 
+def _mean_of(name: str) -> Callable[[NDArray[np.float64]], float]:
+    return lambda scores: mean(scores[:, _FIGURES.index(name)])
+
+
 def _exact(predictions: Predictions, place: int) -> NDArray[np.bool_]:
     return np.asarray(_measured(predictions, place)[:, _FIGURES.index("exact")] > 0)
 
@@ -102,8 +106,8 @@ def _told(predictions: Predictions, place: int, row: int) -> Figures:
 
 def _around(context: str, answers: Sequence[Answer]) -> str:
     """What of a context is in answers or near them."""
-    first = max(0, min(answer["start"] for answer in answers) - _AROUND)
-    beyond = max(answer["end"] for answer in answers) + _AROUND
+    first: int = max(0, min(answer["start"] for answer in answers) - _AROUND)
+    beyond: int = max(answer["end"] for answer in answers) + _AROUND
     return "…" * (first > 0) + context[first:beyond] + "…" * (beyond < len(context))
 
 
@@ -115,9 +119,7 @@ ANSWERS = Problem(
     read=_read,
     answers=_answers,
     measured=_measured,
-    statistics=lambda _: {
-        name: lambda scores, place=place: mean(scores[:, place]) for place, name in enumerate(_FIGURES)
-    },
+    statistics=lambda _: {name: _mean_of(name) for name in _FIGURES},
     constant=lambda _: None,
     agreement=_agreement,
     distances=_distances,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from distilbert.report.problem import Figures
     from distilbert.report.stored import Answer, Predictions, Row
     from distilbert.tasks.classification import TextClassificationPipeline
-    from distilbert.tasks.measures import Answers
+    from distilbert.tasks.measures import Answers, Measure
+
+
+_LABELLED = ("single_label_classification", "multi_label_classification")
 
 
 def _read(
@@ -93,8 +96,8 @@ def _scores(predictions: Predictions, place: int) -> NDArray[np.float64]:
     return _measure(predictions).scores(_logits(predictions, place).astype(np.float64))
 
 
-def _measure(predictions: Predictions) -> Any:
-    return MEASURES[predictions.problem]  # type: ignore[index]
+def _measure(predictions: Predictions) -> Measure:
+    return MEASURES[cast("ProblemType", predictions.problem)]
 
 
 # Against the right answers
@@ -202,7 +205,6 @@ def _classes(problem: ProblemType, **more: Any) -> Problem:
     )
 
 
-_LABELLED = ("single_label_classification", "multi_label_classification")
 CLASSES: Mapping[str, Problem] = {
     "single_label_classification": _classes(
         "single_label_classification",

@@ -169,10 +169,10 @@ def _calibration(figures: Figures) -> Iterator[Block]:
     yield Heading("Calibration")
     yield Picture("reliability", "How often each model is right against how sure it is.")
     yield Paragraph(
-        f"How sure a model is: {_problem(figures).sure}. The answers fall into {BINS} bins of equal width between 0 and 1; a point is a "
-        "bin, the larger the more answers are in it, and on the dotted line a model is as often right as it is sure. "
-        "The calibration error is the distance from that line, averaged over answers (expected calibration error, "
-        "Guo et al., 2017)."
+        f"How sure a model is: {_problem(figures).sure}. The answers fall into {BINS} bins of equal width between 0 "
+        "and 1; a point is a bin, the larger the more answers are in it, and on the dotted line a model is as often "
+        "right as it is sure. The calibration error is the distance from that line, averaged over answers (expected "
+        "calibration error, Guo et al., 2017)."
     )
 
 

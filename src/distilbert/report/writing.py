@@ -42,9 +42,9 @@ def write_report(
 ) -> dict[str, Any]:
     """Compare the models on the rows of the file `data` with the first one; write `out`; return the figures.
 
-    `of_texts` is what a classifier's rows need to be told of: `column`, `pair_column`, `label_column`, `long`. `counted`
-    gets the number of rows to be read in all, for as long as its function hears of so many more of them. Raises
-    `NotInstalledError` without matplotlib, `StorageError` where `out` cannot be written or holds something,
+    `of_texts` is what a classifier's rows need to be told of: `column`, `pair_column`, `label_column`, `long`.
+    `counted` gets the number of rows to be read in all, for as long as its function hears of so many more of them.
+    Raises `NotInstalledError` without matplotlib, `StorageError` where `out` cannot be written or holds something,
     `OptionError` for models that cannot be compared, `DataError` for rows that they cannot be compared on.
     """
     need_matplotlib()

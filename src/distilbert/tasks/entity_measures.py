@@ -39,8 +39,8 @@ def measure_entities(
 ) -> dict[str, Any]:
     """Entities' `precision`, `recall` and `f1`, each with its 95 % bootstrap interval over sentences, and `types`.
 
-    Inputs: a label for each word of the sentences, as `labels_of_words` gives them, and `gold_scheme`, in which entities
-    are counted by seqeval's strict rules.
+    Inputs: a label for each word of the sentences, as `labels_of_words` gives them, and their `gold_scheme`, in which
+    entities are counted by seqeval's strict rules.
     """
     gold = [sentence.labels for sentence in sentences]
     counts = entity_counts(predicted, gold, scheme)
