@@ -63,7 +63,7 @@ def _answers(
     """What it answers, and its logits in the order of the reference's `labels`."""
     own = classify.config.labels
     order = np.array([own.index(label) for label in labels] if problem in _LABELLED else range(len(own)))
-    texts = ({name: text for name, text in row.items() if name != "gold"} for row in rows)
+    texts = [{name: text for name, text in row.items() if name != "gold"} for row in rows]
     for logits in classify.logits(texts):
         ordered = np.asarray(logits, np.float32)[order]
         [answer] = MEASURES[problem].predicted(ordered[None])
