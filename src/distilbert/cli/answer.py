@@ -196,7 +196,7 @@ def _answers(
     rows, again = tee(rows)
     place = ""
 
-    def told() -> Iterator[dict[str, str]]:
+    def told() -> Iterator[dict[str, Any]]:
         nonlocal place
         for row in again:
             place = row.place

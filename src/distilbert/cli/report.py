@@ -16,7 +16,7 @@ from distilbert.cli.terminal import counted_texts, printable
 Examples:
   distilbert report my-teacher/ my-student/ --data dev.tsv --column sentence --out report/
   distilbert report my-teacher/ my-student/ my-bundle/ distilbert-sst2 --data dev.tsv --column sentence --out all/
-  distilbert report my-teacher/ my-student/ --data dev.iob2 --out report/"""
+  distilbert report my-tagger/ my-smaller-tagger/ --data dev.iob2 --out entities/"""
 )
 @click.argument("teacher")
 @click.argument("students", nargs=-1, required=True, metavar="STUDENT [BUNDLE]...")
