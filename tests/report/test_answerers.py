@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections import defaultdict
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ import pytest
 from stored_reports import Stored, paired, same_calibration, same_intervals
 
 from distilbert import pipeline
+from distilbert.report.figures import figures
+from distilbert.report.markup import markdown
+from distilbert.report.pages import blocks
+from distilbert.report.stored import Model, Predictions, Round, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -82,7 +87,8 @@ def test_agreement_is_of_answers_as_they_are_compared(stored: Stored) -> None:
             for answers in (theirs, ours)
         )
         assert any(differ)
-        assert model["agreement"] == paired(differ, was, now)
+        twice = sum(all(row) for row in zip(differ, was, now, strict=True))
+        assert model["agreement"] == paired(differ, was, now) | {"right_to_right": twice}
 
 
 def test_the_disagreements_are_questions_of_which_both_are_surest(stored: Stored) -> None:
@@ -111,6 +117,23 @@ def test_calibration_is_of_exact_matches(stored: Stored) -> None:
         pairs = zip(stored.rows, stored.answers[model["name"]], strict=True)
         points = [(said["score"], best(exact, said["answer"], row["gold"]) == 1) for row, said in pairs]
         same_calibration(model["calibration"], points)
+
+
+def test_two_right_answers_may_differ() -> None:
+    """Right, then right in other words; wrong twice; and none where there is one."""
+    golds = [["Lyon", "the city of Lyon"], ["Paris"], ["Rome"]]
+    rows = [{"id": "", "question": "Where?", "context": "Rome", "gold": gold} for gold in golds]
+    said = [["Lyon", "Nice", "Rome"], ["city of Lyon", "Nantes", ""]]
+    answers = [[{"answer": text, "score": 1 + 1e-12, "start": 0, "end": 4} for text in own] for own in said]
+    models = (Model("a", 1, 1, "fp32", "fp32"), Model("b", 1, 1, "fp32", "fp32"))
+    timings = Timings({}, 1, 1, [Round(["a", "b"], {"a": 1, "b": 1}, {"a": [1], "b": [1]})])
+    found = figures(
+        Predictions("dev.json", "question-answering", (), rows, models, (answers[0], answers[1])), timings
+    )
+    timed = {**found["timed"], "machine": defaultdict(str)}
+    page = markdown(blocks({**found, "timed": timed}))
+    assert "3 of 3 answers differ: 1 from right to wrong, 1 from one right answer to another, 1 from" in page
+    assert "| Rome | Rome 1.000 | none 1.000 |" in page
 
 
 def test_the_page_speaks_of_questions_and_answers(reported: Path) -> None:

@@ -77,7 +77,9 @@ def _differ(predictions: Predictions, place: int) -> NDArray[np.bool_]:
 
 
 def _agreement(predictions: Predictions, place: int) -> Figures:
-    return agreement(_differ(predictions, place), _exact(predictions, 0), _exact(predictions, place))
+    """With how many questions have one right answer of the reference's, and another one of the model's."""
+    differ, was, now = _differ(predictions, place), _exact(predictions, 0), _exact(predictions, place)
+    return {**agreement(differ, was, now), "right_to_right": int((differ & was & now).sum())}
 
 
 def _distances(predictions: Predictions, place: int) -> NDArray[np.float64]:

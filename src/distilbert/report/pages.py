@@ -130,12 +130,12 @@ def _counted(figures: Figures, model: Figures) -> str:
     agreement, rows = model["agreement"], figures["data"]["rows"]
     if "share" not in agreement:
         return f"differs by {agreement['mean_difference']:.3f} on average; most on:"
-    both_wrong = agreement["changed"] - agreement["right_to_wrong"] - agreement["wrong_to_right"]
     parts = {
         "from right to wrong": agreement["right_to_wrong"],
         "from wrong to right": agreement["wrong_to_right"],
-        "from wrong to wrong": both_wrong,
+        "from one right answer to another": agreement.get("right_to_right", 0),
     }
+    parts["from wrong to wrong"] = agreement["changed"] - sum(parts.values())
     said = ", ".join(f"{count:,} {kind}" for kind, count in parts.items() if count)
     counts = f"{agreement['changed']:,} of {rows:,} answers differ{': ' * bool(said)}{said}."
     return f"{counts} Those of which both are surest:" if model["disagreements"] else counts
