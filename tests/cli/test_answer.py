@@ -255,3 +255,26 @@ def test_wrong_use_is_told_in_two_lines(
     assert outcome.code in (1, 2)
     assert said in complaint(outcome.err)
     assert outcome.out == ""
+
+
+@pytest.mark.parametrize("way", ["--json", "--out"])
+@pytest.mark.parametrize(
+    ("question", "context", "fault"),
+    [
+        ("", "good", "a question is empty"),
+        ("\u200b", "good", "a question has no words"),
+        ("who", "", "a context is empty"),
+        ("who", " ", "the context of 'who' has no words"),
+    ],
+)
+def test_a_row_that_cannot_be_asked_is_named_with_its_line(
+    way: str, question: str, context: str, fault: str, distilbert: Command, here: Path, answerer: Path
+) -> None:
+    rows = [{"question": "who", "context": text} for text in sentences(90, longest=9)]
+    rows[76] = {"question": question, "context": context}
+    (here / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = [way, *(["b.csv"] if way == "--out" else [])]
+    outcome = distilbert("answer", "--model", answerer, "--file", "a.jsonl", *options)
+    assert outcome.code == 1
+    assert complaint(outcome.err).startswith(f"a.jsonl, line 77: {fault}")
+    assert not (here / "b.csv").exists()

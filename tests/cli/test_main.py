@@ -92,7 +92,8 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
         shutil.copytree(checkpoint, folder / name)
     shutil.copytree(tiny_fp32, folder / "my-bundle")
     tiny_checkpoint(folder / "my-answerer", head="question-answering")
-    tiny_checkpoint(folder / "my-tagger", head="token-classification", labels=("O", "B-PER", "I-PER"))
+    for name in ("my-tagger", "my-smaller-tagger"):
+        tiny_checkpoint(folder / name, head="token-classification", labels=("O", "B-PER", "I-PER"))
     ours = [*Command.argv, "prepare", "texts.txt", "--out", "my-data"]
     subprocess.run(ours, cwd=folder, check=True, capture_output=True)
     return folder

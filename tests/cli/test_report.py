@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from bundles import sentences
@@ -73,6 +73,39 @@ def test_the_scores_are_those_of_score(
         assert model["scores"][name] == {"value": scored[name], "low": low, "high": high}
 
 
+@pytest.mark.parametrize("task", ["token-classification", "question-answering"])
+def test_taggers_and_answerers_are_compared_with_the_scores_of_score(
+    task: str, here: Path, distilbert: Command
+) -> None:
+    labels = ("O", "B-PER", "I-PER", "B-LOC")
+    for seed, name in enumerate(("teacher", "student")):
+        tiny_checkpoint(here / name, head=task, labels=labels, seed=seed)
+    texts = sentences(40, seed=2, longest=6)
+    if task == "token-classification":
+        data = "dev.iob2"
+        (here / data).write_text("\n".join(text.replace(" ", "\tO\n") + "\tB-PER\n" for text in texts))
+    else:
+        data = "dev.jsonl"
+        answers = [{"text": text.split()[0], "answer_start": 0} for text in texts]
+        rows = [
+            {"question": "what", "context": text, "answers": [answer]}
+            for text, answer in zip(texts, answers, strict=True)
+        ]
+        (here / data).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcome = distilbert("report", "teacher", "student", "--data", data, "--out", "out", *SHORT)
+    assert outcome.code == 0, outcome.err
+    verdict, place = outcome.out.splitlines()
+    assert " of teacher's F1 (" in verdict
+    assert place == "out/report.html"
+    answers_of = {"predictions/1-teacher.jsonl", "predictions/2-student.jsonl"}
+    assert set(contents(here / "out")) == FILES | answers_of
+    [scored] = distilbert("score", "--model", "student", "--file", data, "--json").objects()
+    model = json.loads((here / "out" / "report.json").read_text())["models"][1]
+    for name, found in model["scores"].items():
+        low, high = scored[f"{name}_interval"]
+        assert found == {"value": scored[name], "low": low, "high": high}
+
+
 def test_columns_and_pairs_are_named_as_in_score(rows: Path, distilbert: Command, tiny_fp32: Path) -> None:
     tiny_checkpoint(rows / "other", seed=1)
     outcome = distilbert(
@@ -136,7 +169,68 @@ REFUSED = {
         2,
         ["--rounds", "0 is not in the range"],
     ),
+    "a tagger beside a classifier": (
+        "{fp32} tagger --data rows.csv --out out",
+        2,
+        ["tagger is for token-classification, but", "of one kind"],
+    ),
+    "taggers with other labels": (
+        "tagger placer --data dev.iob2 --out out",
+        2,
+        ["placer has the labels O, B-LOC, but tagger O, B-PER", "same labels"],
+    ),
+    "a tagger of no scheme": (
+        "nouns nouns2 --data dev.iob2 --out out",
+        2,
+        ["labels as B-PER and I-PER; this one has NOUN, VERB"],
+    ),
+    "a column of a tagger": (
+        "tagger tagger2 --data dev.iob2 --out out --column text",
+        2,
+        ["--column is about classifiers, and tagger is for token-classification"],
+    ),
+    "a tagger's broken row": (
+        "tagger tagger2 --data broken.iob2 --out out",
+        1,
+        ["broken.iob2, line 2: 1 cells, where the first row has 2"],
+    ),
+    "long texts of an answerer": (
+        "answerer answerer2 --data dev.jsonl --out out --long window",
+        2,
+        ["--long is about classifiers, and answerer is for question-answering"],
+    ),
+    "an answer outside its context": (
+        "answerer answerer2 --data dev.jsonl --out out",
+        1,
+        ["dev.jsonl, line 1: the answer 'film' is not at character 0 of its context"],
+    ),
     "texts too long": ("{fp32} short --data long.csv --out out --long error", 2, ["more than 16 tokens"]),
+}
+
+
+MODELS: dict[str, dict[str, Any]] = {
+    "other": {"seed": 1},
+    "short": {"max_position_embeddings": 16},
+    "stars": {"labels": ("ONE", "TWO")},
+    "sets": {"problem_type": "multi_label_classification"},
+    "masker": {"head": "masked-lm"},
+    "tagger": {"head": "token-classification", "labels": ("O", "B-PER")},
+    "tagger2": {"head": "token-classification", "labels": ("B-PER", "O")},
+    "placer": {"head": "token-classification", "labels": ("O", "B-LOC")},
+    "nouns": {"head": "token-classification", "labels": ("NOUN", "VERB")},
+    "nouns2": {"head": "token-classification", "labels": ("NOUN", "VERB")},
+    "answerer": {"head": "question-answering"},
+    "answerer2": {"head": "question-answering", "seed": 1},
+}
+ANSWER = '{"question": "what", "context": "good film", "answers": [{"text": "film", "answer_start": 0}]}\n'
+DATA = {
+    "texts.csv": "text,id\ngood,1\n",
+    "odd.csv": "text,label\ngood,POSITIVE\nbad,FINE\n",
+    "empty.csv": "text,label\n",
+    "long.csv": f"text,label\n{'good ' * 30},POSITIVE\n",
+    "dev.iob2": "good\tB-PER\nfilm\tO\n",
+    "broken.iob2": "good\tB-PER\nfilm\n",
+    "dev.jsonl": ANSWER,
 }
 
 
@@ -144,17 +238,12 @@ REFUSED = {
 def test_what_cannot_be_compared_is_refused_and_leaves_nothing_behind(
     name: str, rows: Path, distilbert: Command, tiny_fp32: Path
 ) -> None:
-    tiny_checkpoint(rows / "other", seed=1)
-    tiny_checkpoint(rows / "short", max_position_embeddings=16)
-    tiny_checkpoint(rows / "stars", labels=("ONE", "TWO"))
-    tiny_checkpoint(rows / "sets", problem_type="multi_label_classification")
-    tiny_checkpoint(rows / "masker", head="masked-lm")
-    (rows / "texts.csv").write_text("text,id\ngood,1\n")
-    (rows / "odd.csv").write_text("text,label\ngood,POSITIVE\nbad,FINE\n")
-    (rows / "empty.csv").write_text("text,label\n")
-    (rows / "long.csv").write_text(f"text,label\n{'good ' * 30},POSITIVE\n")
-    before = contents(rows)
     line, code, says = REFUSED[name]
+    for model in MODELS.keys() & {*line.split()}:
+        tiny_checkpoint(rows / model, **MODELS[model])
+    for file, content in DATA.items():
+        (rows / file).write_text(content)
+    before = contents(rows)
     outcome = distilbert("report", *line.format(fp32=tiny_fp32).split(), *() if "--rounds" in line else SHORT)
     message = complaint(outcome.err)
     assert outcome.code == code, message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from tiny import tiny_checkpoint
 
 from distilbert import pipeline
 from distilbert.files.tables import read_rows
+from distilbert.metrics.answers import exact_match, word_f1
 from distilbert.metrics.entities import entity_score
 
 if TYPE_CHECKING:
@@ -212,14 +214,79 @@ def test_a_tagger_is_scored_by_its_entities(distilbert: Command, here: Path, tag
     assert any(re.fullmatch(r"  LOC +\d+\.\d\d %   F1 of 1 entities", line) for line in lines[4:])
 
 
+def test_a_tagger_s_figures_can_be_computed_again_from_its_predictions(
+    distilbert: Command, here: Path, tagger: Path
+) -> None:
+    labels = itertools.cycle(("B-PER", "O", "B-LOC", "O", "O"))
+    written = [list(zip(text.split(), labels, strict=False)) for text in sentences(60, seed=4, longest=6)]
+    lines = ["".join(f"{word}\t{label}\n" for word, label in row) for row in written]
+    (here / "dev.iob2").write_text("\n".join(lines))
+    result = score(distilbert, "--model", tagger, "--file", "dev.iob2", "--predictions", "out.csv.gz")
+    rows = [row.values for row in read_rows(here / "out.csv.gz")]
+    assert [(row["word"], row["label"]) for row in rows] == [pair for row in written for pair in row]
+    content = (here / "dev.iob2").read_text().split("\n")
+    assert all(content[int(row["line"]) - 1] == f"{row['word']}\t{row['label']}" for row in rows)
+    found = [[*own] for _, own in itertools.groupby(rows, key=lambda row: row["sentence"])]
+    gold, said = ([[row[side] for row in own] for own in found] for side in ("label", "predicted"))
+    again = entity_score(said, gold)
+    assert 0 < again.f1 < 1
+    assert (result["rows"], result["f1"], result["recall"]) == (len(found), again.f1, again.recall)
+
+
+def test_against_counts_the_words_whose_labels_change(distilbert: Command, here: Path, tagger: Path) -> None:
+    labels = ("B-LOC", "I-PER", "B-PER", "O")
+    tiny_checkpoint(here / "other", head="token-classification", labels=labels, seed=3)
+    lines = ["".join(f"{word}\tO\n" for word in text.split()) for text in sentences(40, seed=4, longest=6)]
+    (here / "dev.iob2").write_text("\n".join(lines))
+    options = ["--model", tagger, "--file", "dev.iob2", "--predictions"]
+    changed = score(distilbert, *options, "after.csv", "--against", "other")["against"]
+    score(distilbert, "--model", "other", "--file", "dev.iob2", "--predictions", "before.csv")
+    before, after = (
+        [row.values["predicted"] for row in read_rows(here / f"{name}.csv")] for name in ("before", "after")
+    )
+    pairs = list(zip(before, after, strict=True))
+    flips = sum(was != now for was, now in pairs)
+    assert 0 < flips < len(pairs)
+    assert changed == {
+        "model": "other",
+        "f1": 0.0,
+        "flips": flips,
+        "flip_share": pytest.approx(flips / len(pairs)),
+        "right_to_wrong": sum(was == "O" != now for was, now in pairs),
+        "wrong_to_right": sum(was != "O" == now for was, now in pairs),
+        "both_right": sum(was == "O" == now for was, now in pairs),
+        "both_wrong": sum(was != "O" != now for was, now in pairs),
+    }
+    shown = distilbert("score", "--model", tagger, "--file", "dev.iob2", "--against", "other").out
+    assert f"against other (0.00 %): {flips} labels changed" in shown
+
+
+def test_sentences_of_jsonl_are_scored_as_those_of_conll(
+    distilbert: Command, here: Path, tagger: Path
+) -> None:
+    (here / "dev.iob2").write_text(SENTENCES)
+    rows = [
+        {"tokens": ["good", "film"], "labels": ["B-PER", "I-PER"]},
+        {"tokens": ["never", "read", "this"], "labels": ["O", "B-LOC", "O"]},
+    ]
+    (here / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    first, second = (
+        score(distilbert, "--model", tagger, "--file", f"dev.{end}") for end in ("iob2", "jsonl")
+    )
+    assert first | {"file": ""} == second | {"file": ""}
+
+
+ABOUT_TEXTS = {"--column": "text", "--pair-column": "b", "--label-column": "label", "--long": "window"}
+
+
 @pytest.mark.parametrize(
     ("content", "options", "code", "fault"),
     [
         ("good\tB-PER\nfilm\n", [], 1, "dev.iob2, line 2: 1 cells, where the first row has 2"),
         ("good\tB-MISC\n", [], 1, "dev.iob2, line 1: the model has no label 'B-MISC'"),
-        (SENTENCES, ["--against", "{tagger}"], 2, "--against is about classifiers"),
-        (SENTENCES, ["--predictions", "p.tsv"], 2, "--predictions is about classifiers"),
-        (SENTENCES, ["--long", "window"], 2, "--long is about classifiers"),
+        (SENTENCES, ["--against", "distilbert-sst2"], 2, "is a model for text-classification, not for token"),
+        (SENTENCES, ["--against", "{other}"], 2, "--against has the labels O, B-ORG, but --model O, B-PER"),
+        *((SENTENCES, [*told], 2, f"{told[0]} is about classifiers, and") for told in ABOUT_TEXTS.items()),
     ],
 )
 def test_what_a_tagger_cannot_be_scored_by_is_told(
@@ -232,7 +299,8 @@ def test_what_a_tagger_cannot_be_scored_by_is_told(
     tagger: Path,
 ) -> None:
     (here / "dev.iob2").write_text(content)
-    words = [word.format(tagger=tagger) for word in options]
+    tiny_checkpoint(here / "other", head="token-classification", labels=("O", "B-ORG"))
+    words = [word.format(other="other") for word in options]
     outcome = distilbert("score", "--model", tagger, "--file", "dev.iob2", *words)
     assert outcome.code == code
     assert fault in complaint(outcome.err)
@@ -262,11 +330,65 @@ def test_an_answerer_is_scored_by_squad_s_rules(distilbert: Command, here: Path,
     assert [line.split()[0] for line in lines[1:]] == ["exact", "f1"]
 
 
+@pytest.fixture
+def questions(here: Path) -> list[dict[str, Any]]:
+    """Rows of dev.jsonl: some have two right answers, some none."""
+    rows = []
+    for number, context in enumerate(sentences(50, seed=6, longest=4)):
+        words = context.split()
+        right = [[], [words[-1]], [words[0], context]][number % 3]
+        answers = [{"text": text, "answer_start": context.rindex(text)} for text in right]
+        rows.append({"id": f"q{number}", "question": "what is it", "context": context, "answers": answers})
+    (here / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return rows
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_an_answerer_s_figures_can_be_computed_again_from_its_predictions(
+    ending: str, distilbert: Command, here: Path, answerer: Path, questions: list[dict[str, Any]]
+) -> None:
+    options = ["--model", answerer, "--file", "dev.jsonl", "--predictions", f"out.{ending}"]
+    result = score(distilbert, *options)
+    rows = [row.values for row in read_rows(here / f"out.{ending}")]
+    assert [row["id"] for row in rows] == [row["id"] for row in questions]
+    gold = [row["answers"] if ending == "jsonl" else json.loads(row["answers"]) for row in rows]
+    assert gold == [[answer["text"] for answer in row["answers"]] for row in questions]
+    said = [row["predicted"] for row in rows]
+    assert 0 < result["exact"] < 1
+    assert result["exact"] == exact_match(said, gold).mean()
+    assert result["f1"] == word_f1(said, gold).mean()
+    assert result["unanswerable"] == sum(not right for right in gold)
+    answer = pipeline("question-answering", answerer, handle_impossible_answer=True)
+    best = answer(questions[4]["question"], questions[4]["context"])
+    assert (said[4], float(rows[4]["score"])) == (best["answer"], pytest.approx(best["score"], abs=1e-6))
+
+
+def test_against_counts_the_answers_that_change_and_exact_matches_lost_and_won(
+    distilbert: Command, here: Path, answerer: Path, questions: list[dict[str, Any]]
+) -> None:
+    tiny_checkpoint(here / "other", head="question-answering", seed=3)
+    options = ["--file", "dev.jsonl", "--predictions"]
+    changed = score(distilbert, "--model", answerer, *options, "after.csv", "--against", "other")["against"]
+    first = score(distilbert, "--model", "other", *options, "before.csv")
+    before, after = (
+        [row.values["predicted"] for row in read_rows(here / f"{name}.csv")] for name in ("before", "after")
+    )
+    gold = [[answer["text"] for answer in row["answers"]] for row in questions]
+    rights = list(zip(exact_match(before, gold), exact_match(after, gold), strict=True))
+    assert (changed["model"], changed["f1"]) == ("other", first["f1"])
+    assert changed["flips"] == sum(was != now for was, now in zip(before, after, strict=True)) > 0
+    assert changed["right_to_wrong"] == rights.count((1.0, 0.0))
+    assert changed["wrong_to_right"] == rights.count((0.0, 1.0))
+    shown = distilbert("score", "--model", answerer, "--file", "dev.jsonl", "--against", "other").out
+    assert f"{changed['flips']} answers changed" in shown
+
+
 @pytest.mark.parametrize(
     ("content", "options", "code", "fault"),
     [
         (squad(3), [], 1, "dev.json, question 1: the answer 'film' is not at character 3 of its context"),
-        (squad(5), ["--predictions", "p.tsv"], 2, "--predictions is about classifiers"),
+        (squad(5), ["--against", "distilbert-sst2"], 2, "is a model for text-classification, not for quest"),
+        (squad(5), ["--column", "question"], 2, "--column is about classifiers, and"),
     ],
 )
 def test_what_an_answerer_cannot_be_scored_by_is_told(

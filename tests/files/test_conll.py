@@ -46,6 +46,24 @@ def test_every_dialect_gives_the_same_sentences(content: str, zipped: bool, tmp_
     assert read(path) == EXPECTED
 
 
+ROWS = {
+    "labels": '{"tokens": ["Ada", "#1", "lived"], "labels": ["B-PER", "I-PER", "O"]}\n\n'
+    '{"id": 7, "tokens": ["London"], "labels": ["B-LOC"]}\n',
+    "ner_tags": '{"tokens": ["Ada", "#1", "lived"], "ner_tags": ["B-PER", "I-PER", "O"]}\n'
+    '{"tokens": [], "ner_tags": []}\n{"tokens": ["London"], "ner_tags": ["B-LOC"]}',
+}
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize("content", ROWS.values(), ids=ROWS)
+def test_a_row_of_jsonl_is_a_sentence_whose_line_is_known(content: str, zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / f"dev.jsonl{'.gz' if zipped else ''}"
+    path.write_bytes(gzip.compress(content.encode()) if zipped else content.encode())
+    assert read(path) == EXPECTED
+    first, second = read_conll(path)
+    assert (first.place(2), second.place(0)) == (f"{path}, line 1", f"{path}, line 3")
+
+
 def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(DIALECTS["tabs"].encode())))
     assert [sentence.words for sentence in read_conll("-")] == [words for words, _ in EXPECTED]
@@ -103,6 +121,33 @@ def test_a_broken_row_is_named_with_its_line(content: str, fault: str, tmp_path:
         read(path)
     assert str(path) in refusal.value.fault
     assert len(str(refusal.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ('{"tokens": ["Ada", "lived"], "labels": ["B-PER"]}', "line 2: 2 tokens, but 1 labels"),
+        ('{"tokens": "Ada", "labels": ["B-PER"]}', "line 2: 'tokens' should be a list of texts"),
+        ('{"tokens": ["Ada"], "ner_tags": [1]}', r"line 2: 'ner_tags' should be a list .* but is \[1\]"),
+        ('{"tokens": ["Ada", ""], "labels": ["B-PER", "O"]}', "line 2: 'tokens' .* not empty"),
+        ('{"tokens": ["Ada"]}', "line 2: 'labels' should be .* but is None"),
+        ('{"text": "Ada"}', "line 2: 'tokens' should be .* but is None"),
+        ('["Ada"]', "line 2: .* is not an object"),
+    ],
+)
+def test_a_broken_row_of_jsonl_is_named_with_its_line(row: str, fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.jsonl"
+    path.write_text(ROWS["labels"].splitlines()[0] + f"\n{row}\n")
+    with pytest.raises(DataError, match=fault) as refusal:
+        read(path)
+    assert str(path) in refusal.value.fault
+    assert len(str(refusal.value).splitlines()) == 2
+
+
+def test_a_jsonl_without_words_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"tokens": [], "labels": []}\n')
+    with pytest.raises(DataError, match="has no words"):
+        read(tmp_path / "a.jsonl")
 
 
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:

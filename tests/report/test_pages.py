@@ -111,7 +111,7 @@ def test_both_pages_say_the_figures(html: Reader, reported: Path) -> None:
             assert with_interval(score, UNITS[name]) in html.text
         assert model["name"] in html.text
     for text in (plain, html.text):
-        assert "90 rows of rows.tsv" in text
+        assert f"90 rows of {found['data']['file']}" in text
         assert "3 rounds after one to warm up" in text
         assert ("15 bins" in text) == (found["data"]["problem"] != "regression")
 

@@ -75,7 +75,5 @@ def test_without_matplotlib_nothing_is_begun(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(plots, "find_spec", lambda _: None)
     monkeypatch.setattr(writing, "find_models", lambda _: pytest.fail("models were opened"))
     with pytest.raises(ImportError, match=r"pip install 'distilbert\[report\]'"):
-        writing.write_report(
-            ["a", "b"], "d", [], [], "label", tmp_path / "out", rounds=1, timed_texts=1, options={}
-        )
+        writing.write_report(["a", "b"], "d", tmp_path / "out", rounds=1, timed_rows=1)
     assert list(tmp_path.iterdir()) == []

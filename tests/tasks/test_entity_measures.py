@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,8 +48,7 @@ def test_figures_are_those_of_its_entities_over_all_and_by_type(tag: TokenClassi
     said = list(tag.labels_of_words(row.words for row in rows))
     for row, labels in zip(rows[5:], said[5:], strict=True):
         labels[:] = row.labels  # so that half of what is said is right
-    tag_these = SimpleNamespace(config=tag.config, labels_of_words=lambda texts: iter(said))
-    figures = measure_entities(tag_these, rows)  # type: ignore[arg-type]
+    figures = measure_entities(said, rows, gold_scheme(rows, LABELS))
     expected = entity_score(said, [row.labels for row in rows])
     assert 0 < expected.f1 < 1
     for name in ("precision", "recall", "f1"):
@@ -92,10 +90,18 @@ def test_a_word_that_is_labelled_wrongly_is_named(labels: str, fault: str) -> No
         gold_scheme([sentence(labels, labels)], LABELS)
 
 
-def test_a_model_whose_labels_are_of_no_scheme_finds_no_entities(tmp_path: Path) -> None:
-    plain = tiny_checkpoint(tmp_path / "m", head="token-classification", labels=("NOUN", "VERB"))
+def test_a_model_whose_labels_are_of_no_scheme_finds_no_entities() -> None:
     with pytest.raises(OptionError, match="this one has NOUN, VERB"):
-        measure_entities(pipeline("ner", plain), [sentence("a", "NOUN")])
+        gold_scheme([sentence("a", "NOUN")], ("NOUN", "VERB"))
+
+
+def test_a_word_s_label_comes_with_its_probability(tag: TokenClassificationPipeline) -> None:
+    words = ["goodly", "\u200b", "never"]
+    [tags] = tag.tags_of_words([words])
+    [tokens] = tag([words], is_split_into_words=True, ignore_labels=[])
+    at = {token["start"]: token["score"] for token in tokens}
+    assert [label for label, _ in tags] == next(tag.labels_of_words([words]))
+    assert [score for _, score in tags] == [at[0], None, at[9]]
 
 
 def test_universal_ner_is_in_iob2(shared: Path) -> None:

@@ -13,6 +13,7 @@ from tiny import tiny_checkpoint
 
 from distilbert import pipeline
 from distilbert.errors import DataError, DistilBertError, OptionError
+from distilbert.files.conll import read_conll
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.training.data import Padding
 from distilbert.training.distil import distil
@@ -62,6 +63,22 @@ def test_a_tagger_learns_what_its_sentences_say_and_runs(tmp_path: Path) -> None
     assert last > 0.9
     [entity] = pipeline("ner", out, aggregation_strategy="simple")("it is not a good film")
     assert (entity["text"], entity["entity_group"]) == ("good film", "ART")
+
+
+def test_sentences_of_jsonl_are_those_of_conll(tmp_path: Path) -> None:
+    written = [
+        json.dumps({"tokens": sentence.words, "ner_tags": sentence.labels}) + "\n"
+        for sentence in read_conll(conll(tmp_path / "few.conll", count=30))
+    ]
+    (tmp_path / "few.jsonl").write_text("".join(written), encoding="utf-8")
+    tokenizer = DistilBertTokenizer.from_pretrained(tiny_checkpoint(tmp_path / "bare", head="none"))
+    read = []
+    for name in ("few.conll", "few.jsonl"):
+        there = knobs(tmp_path, train=str(tmp_path / name), hold_back=5, model=str(tmp_path / "bare"))
+        train, dev, names = tagged_tables(FinetuneRecipe(**there), tokenizer, Padding(0), (), all_there=False)
+        assert dev
+        read.append((train.texts.ids.tolist(), train.tags.labels.tolist(), len(dev.texts), names))
+    assert read[0] == read[1]
 
 
 @pytest.mark.parametrize("changes", [{}, {"cosine_weight": 0.0}, {"soft_weight": 0.0, "label_weight": 1.0}])

@@ -14,11 +14,12 @@ import click
 from distilbert.cli import options
 from distilbert.cli.bulk import refuse_misuse, refuse_resume, rows_of, write_answers
 from distilbert.cli.terminal import counted_texts, printable
-from distilbert.errors import OptionError
+from distilbert.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from distilbert.cli.bulk import Given
     from distilbert.engines.base import Engine, Floats, TokenIds
     from distilbert.tasks.answers import QuestionAnsweringPipeline
 
@@ -189,14 +190,28 @@ class _Counted:
 
 
 def _answers(
-    answer: QuestionAnsweringPipeline, rows: Iterable[dict[str, Any]], context: str | None
+    answer: QuestionAnsweringPipeline, rows: Iterable[Given], context: str | None
 ) -> Iterator[dict[str, Any]]:
-    """Each row with its `question`, `context` and `answers`, a list."""
+    """Each row with its `question`, `context` and `answers`, a list. A fault of a row is told with its place."""
     rows, again = tee(rows)
-    told, asked = tee({"question": row["text"], "context": row.get("text_pair", context)} for row in again)
-    for row, text, found in zip(rows, told, answer(asked), strict=True):
-        kept = {name: value for name, value in row.items() if name not in ("text", "text_pair")}
-        yield kept | text | {"answers": found if isinstance(found, list) else [found]}
+    place = ""
+
+    def told() -> Iterator[dict[str, Any]]:
+        nonlocal place
+        for row in again:
+            place = row.place
+            yield {"question": row["text"], "context": row.get("text_pair", context)}
+
+    texts, asked = tee(told())
+    try:
+        for row, text, found in zip(rows, texts, answer(asked), strict=True):
+            kept = {name: value for name, value in row.items() if name not in ("text", "text_pair")}
+            yield kept | text | {"answers": found if isinstance(found, list) else [found]}
+    except OptionError as error:  # told when a row is taken, so it is about the one that was taken last
+        if not place:
+            raise
+        fault = f"{place}: {error.fault[:1].lower()}{error.fault[1:]}"
+        raise DataError(fault, error.next_step) from error
 
 
 def _names(top_k: int | None) -> list[str]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from distilbert import __version__
-from distilbert.cli.options import text_of
 from distilbert.cli.terminal import counted_texts
 from distilbert.errors import EngineError, OptionError, StorageError
 
@@ -21,12 +20,16 @@ if TYPE_CHECKING:
     from distilbert.files.resumable import ResumableTable
     from distilbert.files.tables import Row
 
-    # what an answer repeats of its row: the columns to keep, and the text or pair
-    Given: TypeAlias = dict[str, Any]
-    Answer: TypeAlias = Callable[[Iterable[Given]], Iterable[Mapping[str, Any]]]
+    Answer: TypeAlias = Callable[[Iterable["Given"]], Iterable[Mapping[str, Any]]]
 
 WINDOW = 1024  # texts: what a kill may undo
 CHARACTERS = 1 << 22  # in a window, which bounds memory where texts are books
+
+
+class Given(dict[str, Any]):
+    """What an answer repeats of its row: the columns to keep, and the text or pair."""
+
+    place = ""  # where the row stands, in the words of an error
 
 
 def refuse_misuse(
@@ -70,7 +73,7 @@ def rows_of(
 ) -> Iterator[Given]:
     """What is given to be answered: texts, or a file's rows. Raises as `read_rows` does."""
     if not file:
-        return ({"text": text} for text in texts)
+        return (Given(text=text) for text in texts)
     from distilbert.files.tables import read_rows
 
     return (_given(row, keep, column, pair_column) for row in read_rows(file, format=format))
@@ -79,7 +82,9 @@ def rows_of(
 def _given(row: Row, keep: Sequence[str], column: str, pair_column: str | None) -> Given:
     """What an answer repeats of its row: the columns to keep, empty ones too, and the text or pair."""
     kept = {name: row.values[name] if name in row.values else row.value(name) for name in keep}
-    return kept | text_of(row, column, pair_column)
+    given = Given(kept | row.texts(column, pair_column))
+    given.place = row.place
+    return given
 
 
 def refuse_resume(file: str | None, out: str | None) -> None:

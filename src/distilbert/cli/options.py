@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from distilbert.files.tables import Row
+from click.core import ParameterSource
 
 texts = click.argument("texts", nargs=-1, metavar="[TEXT]...")
 file = click.option(
@@ -50,7 +48,11 @@ threads = click.option(
 )
 
 
-def text_of(row: Row, column: str, pair_column: str | None) -> dict[str, str]:
-    """A row's text, or pair of texts, as a pipeline takes it."""
-    text = {"text": row.text(column)}
-    return text | {"text_pair": row.text(pair_column)} if pair_column else text
+def told_of_texts() -> dict[str, Any]:
+    """Those of the options about classifiers' texts that the running command was told, by their parameters' names."""
+    context = click.get_current_context()
+    return {
+        name: context.params[name]
+        for name in ("column", "pair_column", "label_column", "long")
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,11 +15,12 @@ from distilbert.cli.terminal import counted_texts, printable
     epilog="""\b
 Examples:
   distilbert report my-teacher/ my-student/ --data dev.tsv --column sentence --out report/
-  distilbert report my-teacher/ my-student/ my-bundle/ distilbert-sst2 --data dev.tsv --column sentence --out all/"""
+  distilbert report my-teacher/ my-student/ my-bundle/ distilbert-sst2 --data dev.tsv --column sentence --out all/
+  distilbert report my-tagger/ my-smaller-tagger/ --data dev.iob2 --out entities/"""
 )
 @click.argument("teacher")
 @click.argument("students", nargs=-1, required=True, metavar="STUDENT [BUNDLE]...")
-@click.option("--data", required=True, metavar="FILE", help="A labelled .csv, .tsv or .jsonl file, .gz too.")
+@click.option("--data", required=True, metavar="FILE", help="A labelled file, as score takes it.")
 @options.column
 @options.pair_column
 @options.label_column
@@ -34,7 +36,7 @@ Examples:
 )
 @click.option(
     "--texts",
-    "timed_texts",
+    "timed_rows",
     type=click.IntRange(1),
     default=200,
     show_default=True,
@@ -46,41 +48,31 @@ def command(
     teacher: str,
     students: tuple[str, ...],
     data: str,
-    column: str,
-    pair_column: str | None,
-    label_column: str,
     out: Path,
     rounds: int,
-    timed_texts: int,
-    long: str | None,
+    timed_rows: int,
     threads: int | None,
+    **_: Any,
 ) -> None:
-    """Compare classifiers with TEACHER on labelled rows, and write what came out into FOLDER.
+    """Compare classifiers, taggers or answerers with TEACHER on labelled rows, and write what came out into FOLDER.
 
     Models are folders (checkpoints, run in float32, or bundles), embedded models or models on the hub. FOLDER gets
     report.html and report.md, their pictures as PNG, report.json with every figure, and what the figures are computed
     from: predictions/, with the rows' texts in it, and timings.json. A quiet machine gives steadier timings.
     """
-    from distilbert.files.tables import read_rows
     from distilbert.report.pages import verdict
-    from distilbert.report.writing import texts_to_read, write_report
+    from distilbert.report.writing import write_report
 
-    rows = list(read_rows(data))
-    texts = [options.text_of(row, column, pair_column) for row in rows]
-    names = (teacher, *students)
-    with counted_texts(total=texts_to_read(len(names), len(texts), rounds, timed_texts)) as tell:
-        figures = write_report(
-            names,
-            Path(data).name,
-            rows,
-            texts,
-            label_column,
-            out,
-            rounds=rounds,
-            timed_texts=timed_texts,
-            options={"threads": threads, "long": long},
-            tell=tell,
-        )
+    figures = write_report(
+        (teacher, *students),
+        data,
+        out,
+        rounds=rounds,
+        timed_rows=timed_rows,
+        threads=threads,
+        of_texts=options.told_of_texts(),
+        counted=lambda total: counted_texts(total=total),
+    )
     for model in figures["models"][1:]:
         click.echo(printable(f"{model['name']} {verdict(figures, model)}"))
     click.echo(printable(str(out / "report.html")))

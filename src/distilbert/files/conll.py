@@ -8,21 +8,26 @@
 Cells lie between tabs, or where a row has no tab, between blanks; all rows have as many. Where rows are numbered from
 1, as here, the word is the second cell and its label the third (Universal NER, CoNLL-U); else they are the first and
 the last (CoNLL-2003, WNUT). Lines that begin with # before a sentence's first word are comments, unless they have a
-tab; `-DOCSTART-` is no word. Files may end in .gz, and "-" is standard input; they are read in constant memory.
+tab; `-DOCSTART-` is no word. "-" is standard input.
+
+In .jsonl a sentence is a row: `{"tokens": ["Ada", "lived"], "labels": ["B-PER", "O"]}`; labels may be called
+`ner_tags`, as in many data sets. Either may end in .gz; both are read in constant memory.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from distilbert.errors import DataError
-from distilbert.files.tables import brief, lines_of, source_of, without_end
+from distilbert.files.tables import brief, lines_of, read_rows, source_of, without_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from distilbert.files.tables import Row
 
 LONGEST = 2**20  # words in a sentence: what has more has no blank lines, and would fill the memory
 _NEW_DOCUMENT = "-DOCSTART-"
@@ -50,8 +55,8 @@ def read_conll(path: str | Path) -> Iterator[Sentence]:
     r"""Return the sentences of a file, read as they are asked for; those without words are left out.
 
     Raises `DataError`: at once if the path is no file; later, with the line, for a row with more or fewer cells than
-    the first one, an empty word or label, and as `read_rows` does for what is no text; at the end for a file without
-    sentences.
+    the first one, or of .jsonl with more or fewer labels than tokens, an empty word or label, and as `read_rows` does
+    for what is no text; at the end for a file without sentences.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -62,17 +67,48 @@ def read_conll(path: str | Path) -> Iterator[Sentence]:
     ('Ada', 'lived') ('B-PER', 'O') line 1
     ('London',) ('B-LOC',) line 4
     """
-    return _sentences(source_of(path), path)
+    source = source_of(path)
+    if str(path).lower().removesuffix(".gz").endswith(".jsonl"):
+        return _at_least_one(source, _of_objects(path))
+    return _at_least_one(source, _of_lines(source, path))
 
 
-def _sentences(source: str, path: str | Path) -> Iterator[Sentence]:
+def _at_least_one(source: str, sentences: Iterator[Sentence]) -> Iterator[Sentence]:
+    first = next(sentences, None)
+    if first is None:
+        raise DataError(f"{source} has no words.", "Give a file with words and their labels.")
+    yield first
+    yield from sentences
+
+
+def _of_objects(path: str | Path) -> Iterator[Sentence]:
+    for row in read_rows(path):
+        words = _texts_of(row, "tokens")
+        named = next((name for name in ("labels", "ner_tags") if name in row.values), "labels")
+        labels = _texts_of(row, named)
+        if len(words) != len(labels):
+            fault = f"{row.place}: {len(words)} tokens, but {len(labels)} labels."
+            raise DataError(fault, "Give each token a label; a word of no entity has the label O.")
+        if words:
+            yield Sentence(row.source, words, labels, (row.line,) * len(words))
+
+
+def _texts_of(row: Row, column: str) -> tuple[str, ...]:
+    texts: Any = row.values.get(column)
+    if isinstance(texts, list) and all(isinstance(text, str) and text for text in texts):
+        return tuple(texts)
+    raise DataError(
+        f"{row.place}: {column!r} should be a list of texts that are not empty, but is {brief(texts)}.",
+        'Write for example {"tokens": ["Ada", "lived"], "labels": ["B-PER", "O"]}.',
+    )
+
+
+def _of_lines(source: str, path: str | Path) -> Iterator[Sentence]:
     columns: _Columns | None = None
     for rows in _rows_of_sentences(source, path):
         columns = columns or _Columns.of(source, rows)
         if sentence := columns.sentence(source, rows):
             yield sentence
-    if columns is None:
-        raise DataError(f"{source} has no words.", "Give a file with a word and its label on each line.")
 
 
 def _rows_of_sentences(source: str, path: str | Path) -> Iterator[list[_Row]]:

@@ -66,6 +66,11 @@ class Row:
         fault = f"{self.place}: column {column!r} should be text, but is {brief(value)}."
         raise DataError(fault, "Put text there or leave the row out.")
 
+    def texts(self, column: str, pair_column: str | None = None) -> dict[str, str]:
+        """Return the row's `text`, and of pairs its `text_pair`, as a pipeline takes it. Raises as `text` does."""
+        text = {"text": self.text(column)}
+        return text | {"text_pair": self.text(pair_column)} if pair_column else text
+
     def value(self, column: str) -> Any:
         """Return what is in `column` (a label, say); `DataError` if there is no such column or it is null."""
         if column not in self.values:

@@ -59,7 +59,15 @@ def paired_flips(a: ArrayLike, b: ArrayLike, gold: ArrayLike) -> PairedFlips:
     >>> paired_flips([1, 0, 1, 1], [1, 1, 0, 0], gold=[1, 1, 1, 0])
     PairedFlips(right_to_wrong=1, wrong_to_right=2, both_right=1, both_wrong=0)
     """
-    was, now = correct(a, gold), correct(b, gold)
+    return paired_rights(correct(a, gold), correct(b, gold))
+
+
+def paired_rights(was: NDArray[np.bool_], now: NDArray[np.bool_]) -> PairedFlips:
+    """Count the same where it is known on which rows `a`, and then `b`, was right: bool `[rows]`.
+
+    >>> paired_rights(np.array([True, False, True]), np.array([True, True, False]))
+    PairedFlips(right_to_wrong=1, wrong_to_right=1, both_right=1, both_wrong=0)
+    """
     counts = (was & ~now, ~was & now, was & now, ~was & ~now)
     return PairedFlips(*(int(rows.sum()) for rows in counts))
 

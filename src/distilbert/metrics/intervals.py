@@ -85,33 +85,33 @@ def paired_difference(
 
 
 def paired_ratio(
-    statistic: Callable[[NDArray[Any], NDArray[Any]], float],
+    statistic: Callable[..., float],
     a: ArrayLike,
     b: ArrayLike,
-    gold: ArrayLike,
-    *,
+    *shared: ArrayLike,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
-    """Return `statistic(b, gold) / statistic(a, gold)` with its percentile bootstrap interval: what b keeps of a.
+    """Return `statistic(b, *shared) / statistic(a, *shared)` with its percentile bootstrap interval: what b keeps of a.
 
-    Rows are drawn for both at once, so the interval is as narrow as the two agree. Value and interval are nan where
-    a's figure is not above 0, on all rows or on a resample. Raises as `bootstrap` does.
+    `shared` is what both are compared with, such as gold labels. Rows are drawn for all at once, so the interval is as
+    narrow as the two agree. Value and interval are nan where a's figure is not above 0, on all rows or on a resample.
+    Raises as `bootstrap` does.
 
     >>> from distilbert.metrics.classification import accuracy
-    >>> kept = paired_ratio(accuracy, [1, 1, 1, 0] * 50, [1, 1, 0, 0] * 50, gold=[1] * 200)  # 0.5 of 0.75
+    >>> kept = paired_ratio(accuracy, [1, 1, 1, 0] * 50, [1, 1, 0, 0] * 50, [1] * 200)  # 0.5 of 0.75
     >>> [round(figure, 2) for figure in (kept.value, kept.interval.low, kept.interval.high)]
     [0.67, 0.59, 0.74]
     """
 
-    def ratio(a: NDArray[Any], b: NDArray[Any], gold: NDArray[Any]) -> float:
-        whole = statistic(a, gold)
-        return statistic(b, gold) / whole if whole > 0 else float("nan")
+    def ratio(a: NDArray[Any], b: NDArray[Any], *shared: NDArray[Any]) -> float:
+        whole = statistic(a, *shared)
+        return statistic(b, *shared) / whole if whole > 0 else float("nan")
 
-    (was, now, right), _ = _columns((a, b, gold))
-    interval = bootstrap(ratio, was, now, right, resamples=resamples, level=level, seed=seed)
-    return Estimate(ratio(was, now, right), interval)
+    columns, _ = _columns((a, b, *shared))
+    interval = bootstrap(ratio, *columns, resamples=resamples, level=level, seed=seed)
+    return Estimate(ratio(*columns), interval)
 
 
 def over_seeds(

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distilbert.metrics.agreement import flips, paired_flips
 from distilbert.metrics.calibration import calibration
-from distilbert.metrics.classification import correct, pearson
 from distilbert.metrics.intervals import bootstrap, paired_ratio
-from distilbert.report.stored import answer_of
-from distilbert.tasks.measures import MEASURES
+from distilbert.report.problems import PROBLEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
     from distilbert.metrics.intervals import Interval
+    from distilbert.report.problem import Figures
     from distilbert.report.stored import Predictions, Round, Timings
-
-    Figures = dict[str, Any]  # what JSON can hold; None where there is no such number
 
 DISAGREEMENTS = 10
 
@@ -35,19 +27,19 @@ def figures(predictions: Predictions, timings: Timings) -> Figures:
     divided by the reference's) low and high are the 95 % bootstrap interval over rows. Of timings, value is the median
     over rounds, and low and high are the least and the greatest round; ratios are taken within rounds.
     """
-    measure = MEASURES[predictions.problem]
-    statistics = measure.statistics(len(predictions.labels))
-    constant = measure.constant(predictions.gold)
+    problem = PROBLEMS[predictions.problem]
+    statistics = problem.statistics(len(predictions.labels))
+    constant = problem.constant(predictions)
     first = next(iter(statistics))
     return {
         "data": {
             "file": predictions.data,
-            "rows": len(predictions.texts),
+            "rows": len(predictions.rows),
             "problem": predictions.problem,
             "labels": list(predictions.labels),
         },
         "measure": first,
-        "constant": None if constant is None else _finite(statistics[first](constant, predictions.gold)),
+        "constant": None if constant is None else _finite(statistics[first](constant)),
         "timed": {
             "machine": dict(timings.machine),
             "threads": timings.threads,
@@ -59,14 +51,13 @@ def figures(predictions: Predictions, timings: Timings) -> Figures:
 
 
 def _of_model(predictions: Predictions, timings: Timings, place: int) -> Figures:
-    measure, gold = MEASURES[predictions.problem], predictions.gold
-    statistics = measure.statistics(len(predictions.labels))
-    name = predictions.models[place].name
-    answers = measure.predicted(predictions.logits[place])
+    problem, name = PROBLEMS[predictions.problem], predictions.models[place].name
+    statistics = problem.statistics(len(predictions.labels))
+    measured = problem.measured(predictions, place)
     described = {
         **asdict(predictions.models[place]),
         "scores": {
-            score: _figure(statistic(answers, gold), bootstrap(statistic, answers, gold))
+            score: _figure(statistic(measured), bootstrap(statistic, measured))
             for score, statistic in statistics.items()
         },
         "calibration": _calibration(predictions, place),
@@ -74,13 +65,12 @@ def _of_model(predictions: Predictions, timings: Timings, place: int) -> Figures
     }
     if place == 0:
         return described
-    reference = measure.predicted(predictions.logits[0])
-    kept = paired_ratio(next(iter(statistics.values())), reference, answers, gold)
+    kept = paired_ratio(next(iter(statistics.values())), problem.measured(predictions, 0), measured)
     return {
         **described,
         "kept": _figure(kept.value, kept.interval),
         **_faster(timings, predictions.models[0].name, name),
-        "agreement": _agreement(predictions, reference, answers),
+        "agreement": problem.agreement(predictions, place),
         "disagreements": _disagreements(predictions, place),
     }
 
@@ -121,86 +111,21 @@ def _over_rounds(values: list[float]) -> Figures:
     return {"value": float(np.median(values)), "low": float(min(values)), "high": float(max(values))}
 
 
-# Against the right answers, and against the reference
-
-
-def _scores(predictions: Predictions, place: int) -> NDArray[Any]:
-    """What each label gets, in float64, against ties."""
-    return MEASURES[predictions.problem].scores(predictions.logits[place].astype(np.float64))
+# Answers
 
 
 def _calibration(predictions: Predictions, place: int) -> Figures | None:
-    """Of the label that is answered; of several labels a text, of each label's yes or no; of a number there is none."""
-    if predictions.problem == "regression":
+    points = PROBLEMS[predictions.problem].points(predictions, place)
+    if points is None:
         return None
-    scores = _scores(predictions, place)
-    answers = MEASURES[predictions.problem].predicted(predictions.logits[place])
-    if predictions.problem == "single_label_classification":
-        sure, right = scores.max(axis=1), correct(answers, predictions.gold)
-    else:
-        sure, right = np.maximum(scores, 1 - scores).ravel(), (answers == predictions.gold).ravel()
-    found = asdict(calibration(sure, right))
+    found = asdict(calibration(*points))
     return {**found, "bins": list(found["bins"])}
-
-
-def _agreement(predictions: Predictions, reference: NDArray[Any], answers: NDArray[Any]) -> Figures:
-    if predictions.problem == "regression":
-        return {
-            "pearson": _finite(pearson(reference, answers)),
-            "mean_difference": float(np.abs(reference - answers).mean()),
-        }
-    changed = flips(reference, answers)
-    counts = asdict(paired_flips(reference, answers, predictions.gold))
-    return {"share": 1 - changed.share, "changed": changed.count, **counts}
 
 
 def _disagreements(predictions: Predictions, place: int) -> list[Figures]:
     """The rows on which the model and the reference are surest of different answers, the surest first."""
-    ours, theirs = (_scores(predictions, each) for each in (place, 0))
-    how_far = _DISTANCES[predictions.problem](theirs, ours)
-    order = np.argsort(-how_far, kind="stable")
-    rows = [int(row) for row in order[:DISAGREEMENTS] if how_far[row] > 0]
-    return [
-        {
-            "row": row + 1,
-            **predictions.texts[row],
-            "gold": answer_of(predictions.problem, predictions.labels, predictions.gold[row]),
-            "reference": _said(predictions, 0, row),
-            "model": _said(predictions, place, row),
-        }
-        for row in rows
-    ]
-
-
-def _single_distance(theirs: NDArray[Any], ours: NDArray[Any]) -> NDArray[Any]:
-    """The lesser of the two scores where the labels differ: both must be sure."""
-    differ = theirs.argmax(axis=1) != ours.argmax(axis=1)
-    return np.where(differ, np.minimum(theirs.max(axis=1), ours.max(axis=1)), 0.0)
-
-
-def _sets_distance(theirs: NDArray[Any], ours: NDArray[Any]) -> NDArray[Any]:
-    """The same of that label, yes to one and no to the other, of which both are surest."""
-    surest = np.minimum(np.maximum(theirs, 1 - theirs), np.maximum(ours, 1 - ours))
-    return np.asarray(np.where((theirs > 0.5) != (ours > 0.5), surest, 0.0).max(axis=1))
-
-
-def _number_distance(theirs: NDArray[Any], ours: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(np.abs(theirs[:, 0] - ours[:, 0]))
-
-
-_DISTANCES = {
-    "single_label_classification": _single_distance,
-    "multi_label_classification": _sets_distance,
-    "regression": _number_distance,
-}
-
-
-def _said(predictions: Predictions, place: int, row: int) -> Mapping[str, Any]:
-    """A model's answer to a row, and how sure it is of each label in it."""
-    answer = MEASURES[predictions.problem].predicted(predictions.logits[place][row : row + 1])[0]
-    said = {"answer": answer_of(predictions.problem, predictions.labels, answer)}
-    if predictions.problem == "regression":
-        return said
-    scores = _scores(predictions, place)[row]
-    chosen = np.flatnonzero(answer) if predictions.problem == "multi_label_classification" else [answer]
-    return {**said, "scores": [float(scores[label]) for label in chosen]}
+    problem = PROBLEMS[predictions.problem]
+    distances = problem.distances(predictions, place)
+    order = np.argsort(-distances, kind="stable")[:DISAGREEMENTS].tolist()
+    rows = [row for row in order if distances[row] > 0]
+    return [{"row": row + 1, **problem.told(predictions, place, row)} for row in rows]

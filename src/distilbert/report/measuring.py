@@ -15,45 +15,48 @@ import numpy as np
 from distilbert import __version__
 from distilbert.errors import OptionError, TruncationWarning
 from distilbert.files.bundle import MANIFEST, is_bundle
-from distilbert.files.checkpoint import TASKS, count_parameters, read_outline
+from distilbert.files.checkpoint import TASKS as HEADS
+from distilbert.files.checkpoint import count_parameters, read_outline
 from distilbert.files.config import DistilBertConfig
 from distilbert.files.hub import TOKENIZER, resolve
 from distilbert.files.weights import INDEX, SINGLE, shards_of
 from distilbert.pipelines import pipeline
+from distilbert.report.problems import PROBLEMS, TASKS, problem_of
 from distilbert.report.stored import Model, Predictions, Round, Timings
 from distilbert.runtime import find_bundle
 from distilbert.tasks.labels import refuse_other_labels
-from distilbert.tasks.measures import MEASURES, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from numpy.typing import NDArray
-
-    from distilbert.engines.base import Floats
     from distilbert.files.bundle import Bundle
-    from distilbert.files.tables import Row
-    from distilbert.tasks.classification import TextClassificationPipeline
+    from distilbert.report.problem import Problem, Read
+    from distilbert.report.stored import Answer, Row
+    from distilbert.tasks.base import TextPipeline
 
-    Texts = Sequence[Mapping[str, str]]
-    Tell = Callable[[int], None]  # hears of so many more texts
+    Tell = Callable[[int], None]  # hears of so many more rows
 
 _DTYPES = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Found:
-    """A model that can be run, and where its labels stand among the reference's."""
+    """A model that can be run, and what for."""
 
     model: Model
     folder: Path  # of the bundle that runs
     config: DistilBertConfig
-    order: NDArray[np.int64]  # the places, in its own logits, of the reference's labels
+    name: str  # of its problem
 
-    def opened(self, options: Mapping[str, Any]) -> TextClassificationPipeline:
-        """Its pipeline, whose logits are in its own order."""
-        return pipeline("text-classification", self.folder, **options)
+    @property
+    def problem(self) -> Problem:
+        """What is asked of it."""
+        return PROBLEMS[self.name]
+
+    def opened(self, options: Mapping[str, Any]) -> TextPipeline[Any]:
+        """Its pipeline."""
+        return pipeline(self.problem.task, self.folder, **options)
 
 
 def find_models(names: Sequence[str]) -> list[Found]:
@@ -69,14 +72,18 @@ def find_models(names: Sequence[str]) -> list[Found]:
     for name, shown in zip(names, _short(names), strict=True):
         folder = resolve(name)
         bundle = find_bundle(folder)
-        if bundle.manifest.task != "text-classification":
+        task = bundle.manifest.task
+        if task not in TASKS:
             raise OptionError(
-                f"{name} is a model for {bundle.manifest.task}; a report compares classifiers of texts.",
-                "Name a model for text-classification.",
+                f"{name} is a model for {task}, of which there are no reports.",
+                f"Name a model for {', '.join(TASKS)}.",
             )
         config = DistilBertConfig.from_folder(bundle.folder)
-        order = _order(name, config, names[0], found[0].config if found else config)
-        found.append(Found(_described(shown, folder, bundle, config), bundle.folder, config, order))
+        own = Found(
+            _described(shown, folder, bundle, config), bundle.folder, config, problem_of(task, config)
+        )
+        found.append(own)
+        _refuse_others(name, own, names[0], found[0])
     return found
 
 
@@ -86,24 +93,20 @@ def _short(names: Sequence[str]) -> list[str]:
     return [last if short.count(last) == 1 else name for last, name in zip(short, names, strict=True)]
 
 
-def _order(
-    name: str, config: DistilBertConfig, reference_name: str, reference: DistilBertConfig
-) -> NDArray[np.int64]:
-    if problem_of(config) != problem_of(reference):
+def _refuse_others(name: str, own: Found, reference_name: str, reference: Found) -> None:
+    if own.name != reference.name:
         raise OptionError(
-            f"{name} is for {problem_of(config)}, but {reference_name} for {problem_of(reference)}.",
+            f"{name} is for {own.name}, but {reference_name} for {reference.name}.",
             "Compare models of one kind.",
         )
-    if problem_of(config) == "regression":
-        return np.arange(config.num_labels)
-    refuse_other_labels(name, config.labels, reference_name, reference.labels)
-    return np.array([config.label2id[label] for label in reference.labels], np.int64)
+    if own.problem.labelled:
+        refuse_other_labels(name, own.config.labels, reference_name, reference.config.labels)
 
 
 def _described(name: str, folder: Path, bundle: Bundle, config: DistilBertConfig) -> Model:
     manifest = bundle.manifest
     weights, size = _stored(folder, config) if not is_bundle(folder) else (manifest.precision, _size(bundle))
-    head = next(head for head, task in TASKS.items() if task == manifest.task)
+    head = next(head for head, task in HEADS.items() if task == manifest.task)
     return Model(name, count_parameters(config, head), size, weights, manifest.precision)
 
 
@@ -122,77 +125,70 @@ def _stored(folder: Path, config: DistilBertConfig) -> tuple[str, int]:
 
 
 def predict(
-    found: Sequence[Found],
-    data: str,
-    rows: Sequence[Row],
-    texts: Texts,
-    label_column: str,
-    options: Mapping[str, Any],
-    tell: Tell,
+    found: Sequence[Found], data: str, read: Read, options: Mapping[str, Any], tell: Tell
 ) -> Predictions:
-    """Let each model answer all texts, one model in memory at a time. Raises `DataError` for rows without labels."""
-    reference = found[0].config
-    problem = problem_of(reference)
+    """Let each model answer all rows, one model in memory at a time."""
+
+    def told(each: Found) -> Iterator[Answer]:
+        for answer in each.problem.answers(each.opened(options), read.rows, read.labels):
+            tell(1)
+            yield answer
+
     return Predictions(
         data=data,
-        problem=problem,
-        labels=reference.labels,
-        texts=texts,
-        gold=MEASURES[problem].gold(rows, label_column, reference),
+        problem=found[0].name,
+        labels=read.labels,
+        rows=read.rows,
         models=tuple(each.model for each in found),
-        logits=tuple(_logits(each, texts, options, tell) for each in found),
+        answers=tuple([*told(each)] for each in found),
     )
 
 
-def _logits(found: Found, texts: Texts, options: Mapping[str, Any], tell: Tell) -> Floats:
-    def told() -> Iterator[Floats]:
-        for logits in found.opened(options).logits(texts):
-            tell(1)
-            yield logits
-
-    return np.array(list(told()), np.float32)[:, found.order]
-
-
-def spread(texts: Texts, count: int) -> Texts:
-    """At most so many of the texts, evenly spaced: files are often sorted."""
-    places = np.linspace(0, len(texts) - 1, min(count, len(texts))).astype(int)
-    return [texts[place] for place in places]
+def spread(rows: Sequence[Row], count: int) -> Sequence[Row]:
+    """At most so many of the rows, evenly spaced: files are often sorted."""
+    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)
+    return [rows[place] for place in places]
 
 
 def time_models(
-    found: Sequence[Found], texts: Texts, rounds: int, options: Mapping[str, Any], tell: Tell
+    found: Sequence[Found], read: Read, count: int, rounds: int, options: Mapping[str, Any], tell: Tell
 ) -> Timings:
     """Time all models in each round, in an order drawn anew, so that what disturbs the machine disturbs all alike.
 
     A round before the first warms up and is not kept.
     """
     draw = np.random.default_rng(0)
+    rows = spread(read.rows, count)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncationWarning)  # was said when they answered
         opened = {each.model.name: each.opened(options) for each in found}
-        kept = [_round(opened, texts, draw, tell) for _ in range(rounds + 1)][1:]
-    return Timings(_machine(), next(iter(opened.values())).engine.workers, len(texts), kept)
+
+        def seconds(name: str, rows: Sequence[Row]) -> float:
+            start = time.perf_counter()
+            for _ in found[0].problem.answers(opened[name], rows, read.labels):
+                pass
+            return time.perf_counter() - start
+
+        kept = [_round([*opened], seconds, rows, draw, tell) for _ in range(rounds + 1)][1:]
+    return Timings(_machine(), next(iter(opened.values())).engine.workers, len(rows), kept)
 
 
 def _round(
-    opened: Mapping[str, TextClassificationPipeline], texts: Texts, draw: np.random.Generator, tell: Tell
+    names: Sequence[str],
+    seconds: Callable[[str, Sequence[Row]], float],
+    rows: Sequence[Row],
+    draw: np.random.Generator,
+    tell: Tell,
 ) -> Round:
-    order = [str(name) for name in draw.permutation(list(opened))]
-    seconds: dict[str, float] = {}
+    order = [str(name) for name in draw.permutation(names)]
+    at_once: dict[str, float] = {}
     milliseconds: dict[str, list[float]] = {}
     for name in order:
-        seconds[name] = _seconds(opened[name], texts)
-        tell(len(texts))
-        milliseconds[name] = [1000 * _seconds(opened[name], [text]) for text in texts]
-        tell(len(texts))
-    return Round(order, seconds, milliseconds)
-
-
-def _seconds(classify: TextClassificationPipeline, texts: Texts) -> float:
-    start = time.perf_counter()
-    for _ in classify.logits(texts):
-        pass
-    return time.perf_counter() - start
+        at_once[name] = seconds(name, rows)
+        tell(len(rows))
+        milliseconds[name] = [1000 * seconds(name, [row]) for row in rows]
+        tell(len(rows))
+    return Round(order, at_once, milliseconds)
 
 
 def _machine() -> dict[str, str]:

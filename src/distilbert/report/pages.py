@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from distilbert.metrics.calibration import BINS
 from distilbert.report.markup import Block, Heading, Paragraph, Picture, Table
+from distilbert.report.problems import PROBLEMS
 from distilbert.report.wording import (
     A_SECOND,
     KEPT,
@@ -21,6 +22,8 @@ from distilbert.report.wording import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from distilbert.report.problem import Problem
 
     Figures = Mapping[str, Any]
 
@@ -53,9 +56,13 @@ def verdict(figures: Figures, model: Figures) -> str:
     return (
         f"keeps {with_interval(model['kept'], KEPT)} of {reference['name']}'s {unit.shown} ({ours} against {theirs}), "
         f"has {millions(model)} parameters ({millions(reference)}), takes {megabytes(model)} on disk "
-        f"({megabytes(reference)}), and is {value_of(model['times_as_fast_one'], TIMES)} times as fast on one text, "
-        f"{value_of(model['times_as_fast_many'], TIMES)} times on many."
+        f"({megabytes(reference)}), and is {value_of(model['times_as_fast_one'], TIMES)} times as fast on one "
+        f"{_problem(figures).unit}, {value_of(model['times_as_fast_many'], TIMES)} times on many."
     )
+
+
+def _problem(figures: Figures) -> Problem:
+    return PROBLEMS[figures["data"]["problem"]]
 
 
 def _side_by_side(figures: Figures) -> Table:
@@ -66,17 +73,17 @@ def _side_by_side(figures: Figures) -> Table:
 
 def _lines(figures: Figures) -> Iterator[tuple[str, Callable[[Figures], str]]]:
     """The table's rows: what each is called, and its cell for a model."""
-    first, reference = figures["measure"], figures["models"][0]["name"]
+    first, reference, unit = figures["measure"], figures["models"][0]["name"], _problem(figures).unit
     for name in figures["models"][0]["scores"]:
         yield UNITS[name].shown, _scored(name)
     yield f"of {reference}'s {UNITS[first].shown} kept", _shown("kept", KEPT)
     yield "parameters", millions
     yield "on disk", megabytes
     yield "weights", _weights
-    yield "one text: p50, ms", _shown("p50_ms", MILLISECONDS)
-    yield "one text: p95, ms", _shown("p95_ms", MILLISECONDS)
-    yield "one text: times as fast", _shown("times_as_fast_one", TIMES)
-    yield "many: texts a second", _shown("texts_per_second", A_SECOND)
+    yield f"one {unit}: p50, ms", _shown("p50_ms", MILLISECONDS)
+    yield f"one {unit}: p95, ms", _shown("p95_ms", MILLISECONDS)
+    yield f"one {unit}: times as fast", _shown("times_as_fast_one", TIMES)
+    yield f"many: {unit}s a second", _shown("texts_per_second", A_SECOND)
     yield "many: times as fast", _shown("times_as_fast_many", TIMES)
     yield f"agrees with {reference}", _agreed
     if figures["models"][0]["calibration"]:
@@ -123,12 +130,12 @@ def _counted(figures: Figures, model: Figures) -> str:
     agreement, rows = model["agreement"], figures["data"]["rows"]
     if "share" not in agreement:
         return f"differs by {agreement['mean_difference']:.3f} on average; most on:"
-    both_wrong = agreement["changed"] - agreement["right_to_wrong"] - agreement["wrong_to_right"]
     parts = {
         "from right to wrong": agreement["right_to_wrong"],
         "from wrong to right": agreement["wrong_to_right"],
-        "from wrong to wrong": both_wrong,
+        "from one right answer to another": agreement.get("right_to_right", 0),
     }
+    parts["from wrong to wrong"] = agreement["changed"] - sum(parts.values())
     said = ", ".join(f"{count:,} {kind}" for kind, count in parts.items() if count)
     counts = f"{agreement['changed']:,} of {rows:,} answers differ{': ' * bool(said)}{said}."
     return f"{counts} Those of which both are surest:" if model["disagreements"] else counts
@@ -143,7 +150,7 @@ def _row(found: Figures) -> tuple[str, ...]:
 def _named(answer: Any) -> str:
     if isinstance(answer, list):
         return ", ".join(answer) or "none"
-    return answer if isinstance(answer, str) else f"{answer:.3f}"
+    return answer or "none" if isinstance(answer, str) else f"{answer:.3f}"
 
 
 def _said(said: Figures) -> str:
@@ -151,24 +158,21 @@ def _said(said: Figures) -> str:
         return _named(said["answer"])
     names = said["answer"] if isinstance(said["answer"], list) else [said["answer"]]
     return (
-        ", ".join(f"{name} {score:.3f}" for name, score in zip(names, said["scores"], strict=True)) or "none"
+        ", ".join(f"{_named(name)} {score:.3f}" for name, score in zip(names, said["scores"], strict=True))
+        or "none"
     )
 
 
 def _calibration(figures: Figures) -> Iterator[Block]:
     if not figures["models"][0]["calibration"]:
         return
-    what = {
-        "single_label_classification": "the probability of the label it answers",
-        "multi_label_classification": "the probability of its yes or no to each label",
-    }[figures["data"]["problem"]]
     yield Heading("Calibration")
     yield Picture("reliability", "How often each model is right against how sure it is.")
     yield Paragraph(
-        f"How sure a model is: {what}. The answers fall into {BINS} bins of equal width between 0 and 1; a point is a "
-        "bin, the larger the more answers are in it, and on the dotted line a model is as often right as it is sure. "
-        "The calibration error is the distance from that line, averaged over answers (expected calibration error, "
-        "Guo et al., 2017)."
+        f"How sure a model is: {_problem(figures).sure}. The answers fall into {BINS} bins of equal width between 0 "
+        "and 1; a point is a bin, the larger the more answers are in it, and on the dotted line a model is as often "
+        "right as it is sure. The calibration error is the distance from that line, averaged over answers (expected "
+        "calibration error, Guo et al., 2017)."
     )
 
 
@@ -176,7 +180,7 @@ def _how(figures: Figures) -> Iterator[Block]:
     timed = figures["timed"]
     machine = timed["machine"]
     unit = UNITS[figures["measure"]]
-    reference = figures["models"][0]["name"]
+    reference, rows = figures["models"][0]["name"], _problem(figures).unit
     yield Heading("How it was measured")
     if figures["constant"] is not None:
         constant = value_of({"value": figures["constant"]}, unit)
@@ -187,9 +191,9 @@ def _how(figures: Figures) -> Iterator[Block]:
     )
     yield Paragraph(
         f"Speed: {timed['rounds']} rounds after one to warm up, each model once a round, in an order drawn anew; "
-        f"{timed['texts']:,} texts, from text to scores, one by one and then all in one call. Figures are medians "
+        f"{timed['texts']:,} {rows}s, from text to scores, one by one and then all in one call. Figures are medians "
         "over rounds, brackets the least and the greatest round, ratios taken within rounds. "
-        f"Up to {timed['threads']} batches at the same time; one text uses one thread."
+        f"Up to {timed['threads']} batches at the same time; one {rows} uses one thread."
     )
     yield Paragraph(
         f"Machine: {machine['processor']}, {machine['system']}; Python {machine['python']}, "

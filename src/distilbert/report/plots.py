@@ -14,6 +14,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, cast
 
 from distilbert.errors import NotInstalledError
+from distilbert.report.problems import PROBLEMS
 from distilbert.report.wording import UNITS, megabytes, millions
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def accuracy_against_speed(axes: Axes, figures: Mapping[str, Any]) -> None:
         said = f"{_short(model['name'])}: {megabytes(model)}, {millions(model)} parameters"
         axes.scatter(speed, y, 90, color=colour, marker=mark, zorder=3, label=said, **_POINT)
     _scale(axes, speeds)
-    axes.set_xlabel(f"texts a second, {_threads(figures)} (faster →)")
+    rows = f"{PROBLEMS[figures['data']['problem']].unit}s"
+    axes.set_xlabel(f"{rows} a second, {_threads(figures)} (faster →)")
     axes.set_ylabel(f"{unit.shown}{', %' if unit.factor == 100 else ''}")
     axes.set_title(f"{unit.shown[0].upper()}{unit.shown[1:]} against speed: {figures['data']['file']}")
 

@@ -2,12 +2,12 @@
 
 | file                       | holds                                                                         |
 | -------------------------- | ----------------------------------------------------------------------------- |
-| `predictions/models.json`  | the data's name, kind of problem and labels; each model and the file of its answers |
-| `predictions/rows.jsonl`   | the texts and their right answers                                             |
-| `predictions/N-NAME.jsonl` | a line a row: its number from 1, the right answer, the model's, its logits    |
+| `predictions/models.json`  | the data's name, the problem and labels; each model and the file of its answers |
+| `predictions/rows.jsonl`   | the rows: texts, words or questions, and their right answers                  |
+| `predictions/N-NAME.jsonl` | a line a row: its number from 1, the right answer, the model's, how sure it is |
 | `timings.json`             | the machine; of each round, the models' order and every measurement           |
 
-The first model is the reference. Logits stand in the order of `labels`, the reference's.
+The first model is the reference. What rows and answers hold beside `gold` and `answer` is the problem's (`problems`).
 """
 
 from __future__ import annotations
@@ -15,22 +15,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
-from distilbert.files.config import DistilBertConfig
 from distilbert.files.table_writer import write_rows
 from distilbert.files.tables import read_rows
-from distilbert.tasks.measures import MEASURES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from distilbert.engines.base import Floats
-    from distilbert.files.config import ProblemType
-    from distilbert.tasks.measures import Answers
+    Row: TypeAlias = Mapping[str, Any]  # what JSON can hold
+    Answer: TypeAlias = Mapping[str, Any]
 
 PREDICTIONS, MODELS, ROWS, TIMINGS = "predictions", "models.json", "rows.jsonl", "timings.json"
 
@@ -46,17 +41,16 @@ class Model:
     runs: str  # in which precision it was run: "fp32" or "int8"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Predictions:
-    """The rows, and of each model its logits `[rows, labels]`; the first model is the reference."""
+    """The rows, and each model's answers to them; the first model is the reference."""
 
     data: str  # the file's name
-    problem: ProblemType
+    problem: str  # one of `problems.PROBLEMS`
     labels: tuple[str, ...]
-    texts: Sequence[Mapping[str, str]]  # "text", and of pairs "text_pair"
-    gold: Answers
+    rows: Sequence[Row]
     models: tuple[Model, ...]
-    logits: tuple[Floats, ...]
+    answers: tuple[Sequence[Answer], ...]
 
 
 @dataclass(frozen=True)
@@ -78,20 +72,10 @@ class Timings:
     rounds: Sequence[Round]
 
 
-def answer_of(problem: ProblemType, labels: Sequence[str], answer: Any) -> Any:
-    """One row of `Answers` as people read it: a label's name, a list of names, or a number."""
-    if problem == "regression":
-        return float(answer)
-    if problem == "multi_label_classification":
-        return [label for label, there in zip(labels, answer, strict=True) if there]
-    return labels[int(answer)]
-
-
 def write_predictions(folder: Path, found: Predictions) -> None:
     """Write what models answered into the report's `folder`."""
     place = folder / PREDICTIONS
     place.mkdir()
-    gold = [answer_of(found.problem, found.labels, answer) for answer in found.gold]
     names = [_file_of(number, model.name) for number, model in enumerate(found.models, 1)]
     about = {
         "data": found.data,
@@ -102,40 +86,36 @@ def write_predictions(folder: Path, found: Predictions) -> None:
         ],
     }
     _write_json(place / MODELS, about)
-    rows = ({**text, "gold": answer} for text, answer in zip(found.texts, gold, strict=True))
-    write_rows(place / ROWS, rows, [*found.texts[0], "gold"])
-    for name, logits in zip(names, found.logits, strict=True):
-        write_rows(place / name, _lines(found, gold, logits), ["row", "gold", "answer", "logits"])
+    write_rows(place / ROWS, found.rows, [*found.rows[0]])
+    for name, answers in zip(names, found.answers, strict=True):
+        lines = (
+            {"row": number, "gold": row["gold"], **answer}
+            for number, (row, answer) in enumerate(zip(found.rows, answers, strict=True), 1)
+        )
+        write_rows(place / name, lines, ["row", "gold", *answers[0]])
 
 
 def _file_of(number: int, name: str) -> str:
     return f"{number}-{re.sub('[^A-Za-z0-9_.-]+', '-', name)[:80]}.jsonl"
 
 
-def _lines(found: Predictions, gold: list[Any], logits: Floats) -> Iterator[dict[str, Any]]:
-    predicted = MEASURES[found.problem].predicted(logits)
-    for number, (right, answer, row) in enumerate(zip(gold, predicted, logits, strict=True), 1):
-        said = answer_of(found.problem, found.labels, answer)
-        yield {"row": number, "gold": right, "answer": said, "logits": row.tolist()}
-
-
 def read_predictions(folder: Path) -> Predictions:
     """Read what models answered from a report's `folder`, to the bit. Raises `DataError` for a damaged table."""
     place = folder / PREDICTIONS
     about = json.loads((place / MODELS).read_text(encoding="utf-8"))
-    problem, labels = cast("ProblemType", about["problem"]), tuple(about["labels"])
-    config = DistilBertConfig(labels=labels, problem_type=problem)
-    rows = list(read_rows(place / ROWS))
     tables = [read_rows(place / model.pop("answers")) for model in about["models"]]
     return Predictions(
         data=about["data"],
-        problem=problem,
-        labels=labels,
-        texts=[{name: row.text(name) for name in row.values if name != "gold"} for row in rows],
-        gold=MEASURES[problem].gold(rows, "gold", config),
+        problem=about["problem"],
+        labels=tuple(about["labels"]),
+        rows=[dict(row.values) for row in read_rows(place / ROWS)],
         models=tuple(Model(**model) for model in about["models"]),
-        logits=tuple(np.array([row.value("logits") for row in table], np.float32) for table in tables),
+        answers=tuple([_answer(row.values) for row in table] for table in tables),
     )
+
+
+def _answer(line: Mapping[str, Any]) -> Answer:
+    return {name: value for name, value in line.items() if name not in ("row", "gold")}
 
 
 def write_timings(folder: Path, timings: Timings) -> None:

@@ -20,6 +20,9 @@ class Unit(NamedTuple):
 UNITS: Mapping[str, Unit] = {
     "accuracy": Unit("accuracy"),
     "f1": Unit("F1"),
+    "exact": Unit("exact match"),
+    "precision": Unit("precision"),
+    "recall": Unit("recall"),
     "f1_micro": Unit("F1, micro"),
     "f1_macro": Unit("F1, macro"),
     "pearson": Unit("Pearson's correlation", 1, 3, ""),

@@ -16,37 +16,36 @@ from distilbert.metrics.entities import (
 from distilbert.metrics.intervals import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from distilbert.files.conll import Sentence
-    from distilbert.tasks.tokens import TokenClassificationPipeline
 
 
-def measure_entities(tag: TokenClassificationPipeline, sentences: Sequence[Sentence]) -> dict[str, Any]:
+def _figure(name: str) -> Callable[[NDArray[np.int64]], float]:
+    return lambda counts: float(getattr(EntityScore(*map(int, counts.sum(axis=0))), name))
+
+
+# Of `entity_counts`, `[rows, 3]`.
+ENTITY_FIGURES: Mapping[str, Callable[[NDArray[np.int64]], float]] = {
+    name: _figure(name) for name in ("precision", "recall", "f1")
+}
+
+
+def measure_entities(
+    predicted: Sequence[Sequence[str]], sentences: Sequence[Sentence], scheme: str
+) -> dict[str, Any]:
     """Entities' `precision`, `recall` and `f1`, each with its 95 % bootstrap interval over sentences, and `types`.
 
-    A word's label is its first token's; entities are counted by seqeval's strict rules, in the sentences' own scheme.
-    Raises `DataError` for a word whose label the model does not have or that breaks the scheme, and `OptionError`
-    for a model whose labels are of none.
+    Inputs: a label for each word of the sentences, as `labels_of_words` gives them, and their `gold_scheme`, in which
+    entities are counted by seqeval's strict rules.
     """
-    if scheme_of(tag.config.labels) is None:
-        raise OptionError(
-            f"A model of entities has labels as B-PER and I-PER; this one has {', '.join(tag.config.labels)}.",
-            "Name another model.",
-        )
-    scheme = gold_scheme(sentences, tag.config.labels)
     gold = [sentence.labels for sentence in sentences]
-    predicted = list(tag.labels_of_words(sentence.words for sentence in sentences))
     counts = entity_counts(predicted, gold, scheme)
     figures: dict[str, Any] = {"words": sum(map(len, gold)), "scheme": scheme}
-    for name in ("precision", "recall", "f1"):
-
-        def statistic(rows: NDArray[np.int64], name: str = name) -> float:
-            return float(getattr(EntityScore(*map(int, rows.sum(axis=0))), name))
-
+    for name, statistic in ENTITY_FIGURES.items():
         figures[name] = statistic(counts)
         figures[f"{name}_interval"] = astuple(bootstrap(statistic, counts))
     figures["types"] = {
@@ -59,9 +58,16 @@ def measure_entities(tag: TokenClassificationPipeline, sentences: Sequence[Sente
 def gold_scheme(sentences: Sequence[Sentence], labels: Sequence[str]) -> str:
     """The scheme that sentences are labelled in, one of the model's `labels` for each word.
 
-    IOB1 and IOB2 have the same labels: a file is in IOB1 where entities begin with I. Raises `DataError` for the first
-    word whose label the model does not have, and where some entities begin as in IOB1 and others as in IOB2.
+    IOB1 and IOB2 have the same labels: a file is in IOB1 where entities begin with I. Raises `OptionError` for a model
+    whose labels are of no scheme; `DataError` for the first word whose label the model does not have, and where some
+    entities begin as in IOB1 and others as in IOB2.
     """
+    scheme = scheme_of(labels)
+    if scheme is None:
+        raise OptionError(
+            f"A model of entities has labels as B-PER and I-PER; this one has {', '.join(labels)}.",
+            "Name another model.",
+        )
     for sentence in sentences:
         for word, label in enumerate(sentence.labels):
             if label not in labels:
@@ -69,7 +75,6 @@ def gold_scheme(sentences: Sequence[Sentence], labels: Sequence[str]) -> str:
                     f"{sentence.place(word)}: the model has no label {label!r}; it knows {', '.join(labels)}.",
                     "Rename the label, or name another model.",
                 )
-    scheme = str(scheme_of(labels))
     if scheme not in ("IOB1", "IOB2"):
         return scheme
     of_iob1, of_iob2 = (next(_beginning_with(letter, sentences), None) for letter in "IB")

@@ -84,14 +84,21 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
 
         A word of which the tokenizer keeps nothing is outside. Raises as a call does.
         """
+        return ([label for label, _ in tags] for tags in self.tags_of_words(texts))
+
+    def tags_of_words(self, texts: Iterable[Sequence[str]]) -> Iterator[list[tuple[str, float | None]]]:
+        """As `labels_of_words`, each label with its probability; None where the tokenizer keeps nothing of a word."""
         texts, again = tee(texts)
         call = self._call({"is_split_into_words": True})
         for words, (tokens, logits) in zip(again, self._run(texts, call), strict=True):  # type: ignore[arg-type]
-            labels = [OUTSIDE] * len(words)
+            tags: list[tuple[str, float | None]] = [(OUTSIDE, None)] * len(words)
             starts = word_starts(tokens.words)
-            for word, label in zip(tokens.words[starts], logits[starts].argmax(axis=1), strict=True):
-                labels[word] = self.config.labels[label]
-            yield labels
+            own = logits[starts]
+            for word, label, scores in zip(
+                tokens.words[starts], own.argmax(axis=1), softmax(own), strict=True
+            ):
+                tags[word] = (self.config.labels[label], float(scores[label]))
+            yield tags
 
     def _merged(self, options: Mapping[str, Any]) -> dict[str, Any]:
         return super()._merged(without_none(options))
