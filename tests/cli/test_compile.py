@@ -181,6 +181,27 @@ def test_labels_stay_with_their_texts(split: Any, here: Path) -> None:
     assert gold.tolist() == [int(text.split()[1]) % 2 for text in judging]
 
 
+def test_sentences_and_questions_calibrate_as_they_stand_in_their_own_files(split: Any, here: Path) -> None:
+    (here / "train.iob2").write_text("".join(f"Ada B-PER\nsaw O\n{number} O\n\n" for number in range(2600)))
+    calibration, judging, _ = split(here / "train.iob2")
+    assert {*calibration, *judging} == {f"Ada saw {number}" for number in range(2600)}
+
+    questions = [
+        {"id": str(number), "question": f"Who saw {number}?", "answers": []} for number in range(2600)
+    ]
+    document = {"data": [{"paragraphs": [{"context": "Ada did.", "qas": questions}]}]}
+    (here / "train.json").write_text(json.dumps(document))
+    calibration, judging, _ = split(here / "train.json")
+    assert {*calibration, *judging} == {(f"Who saw {number}?", "Ada did.") for number in range(2600)}
+
+
+def test_a_file_without_columns_has_none_for_labels(distilbert: Command, here: Path, checkpoint: Path) -> None:
+    (here / "train.iob2").write_text("Ada B-PER\n")
+    line = ("compile", checkpoint, "--out", "small", "--calibrate", "train.iob2", "--label-column", "label")
+    outcome = distilbert(*line)
+    assert (outcome.code, "train.iob2 has none" in outcome.err) == (2, True)
+
+
 def test_an_interrupt_leaves_nothing(
     distilbert: Command, here: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,12 @@ from distilbert.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from distilbert.compile import Int8
+    from distilbert.compile.probes import Text
     from distilbert.files.checkpoint import Checkpoint
+    from distilbert.files.tables import Row
     from distilbert.text.tokenizer import DistilBertTokenizer
+
+CONLL = (".conll", ".conllu", ".iob", ".iob2", ".bio")
 
 
 @click.command(
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 Examples:
   distilbert compile my-checkpoint/ --out my-bundle/ --calibrate texts.txt
   distilbert compile my-checkpoint/ --out my-bundle/ --calibrate train.tsv --column sentence --label-column label
+  distilbert compile my-tagger/ --out my-bundle/ --calibrate train.iob2
+  distilbert compile my-answerer/ --out my-bundle/ --calibrate train.json
   distilbert compile my-checkpoint/ --out my-bundle/ --precision fp32"""
 )
 @click.argument("checkpoint")
@@ -30,7 +36,8 @@ Examples:
 @click.option(
     "--calibrate",
     metavar="FILE",
-    help="Real texts like those the model will read: 512 of them calibrate int8, 2,000 to 5,000 others judge it.",
+    help="Real texts like those the model will read: 512 of them calibrate int8, 2,000 to 5,000 others judge it. "
+    "A table, sentences in CoNLL's format (.conll, .iob2, ...), or SQuAD's questions (.json); .gz too.",
 )
 @options.column
 @options.pair_column
@@ -113,12 +120,12 @@ def _int8(
     """Split a file's distinct texts, by the seed, into those to calibrate on and those to judge by."""
     from distilbert.compile import Gate, Int8
     from distilbert.compile.split import MAX_GATE_TEXTS, split_texts
-    from distilbert.files.tables import read_rows
     from distilbert.tasks.gates import GATES
     from distilbert.tasks.labels import label_ids
 
-    rows = list(read_rows(file))
-    texts = [(row.text(column), row.text(pair_column)) if pair_column else row.text(column) for row in rows]
+    texts, rows = _texts_and_rows(file, column, pair_column)
+    if label_column and not rows:
+        raise OptionError(f"--label-column names a column, and {file} has none.", "Leave it out.")
     calibration, others = split_texts(texts, seed, file)
     judging = others[:MAX_GATE_TEXTS]
 
@@ -132,3 +139,20 @@ def _int8(
         return Gate(*GATES[checkpoint.head](gate_texts, gold, tokenizer, checkpoint.config))
 
     return Int8([texts[place] for place in calibration], make_gate, keep_float)
+
+
+def _texts_and_rows(file: str, column: str, pair_column: str | None) -> tuple[list[Text], list[Row]]:
+    """A file's texts or pairs, and of a table its rows."""
+    from distilbert.files.conll import read_conll
+    from distilbert.files.squad import read_squad
+    from distilbert.files.tables import read_rows
+
+    form = Path(Path(file).name.lower().removesuffix(".gz")).suffix
+    if form in CONLL:
+        return [" ".join(sentence.words) for sentence in read_conll(file)], []
+    if form == ".json":
+        return [(question.question, question.context) for question in read_squad(file)], []
+    rows = list(read_rows(file))
+    return [
+        (row.text(column), row.text(pair_column)) if pair_column else row.text(column) for row in rows
+    ], rows
