@@ -43,7 +43,7 @@ class Tags(NamedTuple):
 
     def at(self, tokens: NDArray[np.int64]) -> Tags:
         """Those of these tokens."""
-        return Tags(*(column[tokens] for column in self))
+        return Tags(self.labels[tokens], self.firsts[tokens], self.words[tokens])
 
 
 @dataclass(frozen=True, eq=False)
