@@ -2,9 +2,9 @@
 
     python runs/squad_split.py ../shared/data/squad/train.json.gz runs/out/squad
 
-Every third question to learn from is asked of the paragraph behind its own, too: mostly of the same article, and left out
-where it has the answer. In a long text most windows do not have it, and a model that never met such a window finds one in
-each. Writes FOLDER/train.jsonl and FOLDER/held_back.jsonl.
+Every third question to learn from is asked of the paragraph behind its own, too: mostly of the same article, and left
+out where it has the answer. In a long text most windows do not have it, and a model that never met such a window finds
+one in each. Writes FOLDER/train.jsonl and FOLDER/held_back.jsonl.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def split(questions: Iterable[Question]) -> tuple[list[dict[str, Any]], list[dic
         if len(held) < HELD_BACK:
             held += paragraphs.pop(contexts[place])
     own = [_row(question, question.context) for asked in paragraphs.values() for question in asked]
-    return own + [*_asked_elsewhere(paragraphs)], [_row(question, question.context) for question in held]
+    return [*own, *_asked_elsewhere(paragraphs)], [_row(question, question.context) for question in held]
 
 
 def _asked_elsewhere(paragraphs: dict[str, list[Question]]) -> Iterator[dict[str, Any]]:

@@ -195,7 +195,9 @@ def test_sentences_and_questions_calibrate_as_they_stand_in_their_own_files(spli
     assert {*calibration, *judging} == {(f"Who saw {number}?", "Ada did.") for number in range(2600)}
 
 
-def test_a_file_without_columns_has_none_for_labels(distilbert: Command, here: Path, checkpoint: Path) -> None:
+def test_a_file_without_columns_has_none_for_labels(
+    distilbert: Command, here: Path, checkpoint: Path
+) -> None:
     (here / "train.iob2").write_text("Ada B-PER\n")
     line = ("compile", checkpoint, "--out", "small", "--calibrate", "train.iob2", "--label-column", "label")
     outcome = distilbert(*line)

@@ -9,8 +9,7 @@ import json
 import random
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -20,6 +19,9 @@ from distilbert.metrics.answers import exact_match
 from distilbert.metrics.entities import entities_in
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.text.windows import windows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
