@@ -40,9 +40,16 @@ def test_a_page_is_rendered_whole_in_a_phone_s_width(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(browser() is None, reason="needs Chromium: apt-get install chromium")
 def test_a_picture_is_no_taller_than_asked(tmp_path: Path) -> None:
-    blocks = [Paragraph("Some words. " * 50) for _ in range(20)]
+    blocks = [Heading("A page", 1), *(Paragraph("Some words. " * 50) for _ in range(20))]
     (tmp_path / "page.html").write_text(page(blocks, {}), encoding="utf-8")
-    line = [sys.executable, str(SCRIPT), str(tmp_path / "page.html"), str(tmp_path / "page.png"), "600", "300"]
+    line = [
+        sys.executable,
+        str(SCRIPT),
+        str(tmp_path / "page.html"),
+        str(tmp_path / "page.png"),
+        "600",
+        "300",
+    ]
     subprocess.run(line, check=True, timeout=280)
     with Image.open(tmp_path / "page.png") as picture:
         assert picture.size == (600, 300)
