@@ -1,9 +1,9 @@
 """Render a report's page to a picture, in headless Chromium: to look at it, or to show it.
 
-    python docs/render.py report/report.html report.png [WIDTH] [--dark]
+    python docs/render.py report/report.html report.png [WIDTH [HEIGHT]] [--dark]
 
 WIDTH is in pixels, 1000 by default; 400 is a phone's (this needs Pillow, which matplotlib brings). The picture is as
-tall as the page.
+tall as the page, or HEIGHT.
 """
 
 from __future__ import annotations
@@ -40,14 +40,15 @@ def chromium() -> str | None:
     )
 
 
-def render(page: Path, out: Path, width: int = 1000, *, dark: bool = False) -> None:
-    """Write `out`, a PNG of the whole page in a window of this width."""
+def render(page: Path, out: Path, width: int = 1000, most: int | None = None, *, dark: bool = False) -> None:
+    """Write `out`, a PNG of the page in a window of this width: of its whole height, or `most` of it."""
     with tempfile.TemporaryDirectory() as folder:
         framed = Path(folder) / "framed.html"
         framed.write_text(_framed(page, width, 10), encoding="utf-8")
         told = _run(folder, dark, "--window-size=1400,1000", "--dump-dom", framed.as_uri())
         height = int(re.search(r"<title>(\d+)</title>", told)[1])
         framed.write_text(_framed(page, width, height), encoding="utf-8")
+        height = min(height, most or height)
         size = f"--window-size={max(width, NARROWEST)},{height}"
         _run(folder, dark, size, f"--screenshot={out.resolve()}", framed.as_uri())
     if width < NARROWEST:
@@ -78,7 +79,7 @@ def _run(folder: str, dark: bool, *arguments: str) -> str:
 def main() -> None:
     """Read the command line."""
     words = [word for word in sys.argv[1:] if word != "--dark"]
-    if len(words) not in (2, 3):
+    if len(words) not in (2, 3, 4):
         sys.exit(f"usage:{(__doc__ or '').split(chr(10) * 2)[1]}")
     if chromium() is None:
         sys.exit(

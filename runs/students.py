@@ -32,6 +32,7 @@ class Comparison(NamedTuple):
 
 COMPARISONS = [
     Comparison("sst2-student", "sst2-teacher", "sst2-twin"),
+    Comparison("sst2-twin", "sst2-teacher", None),
     Comparison("sst2-student-spaced", "sst2-teacher", None),
     Comparison("sst2-student-half", "sst2-teacher", None),
     Comparison("sst2-student-twice", "sst2-teacher", None),

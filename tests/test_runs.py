@@ -182,8 +182,9 @@ def test_students_are_set_beside_their_teacher_and_their_twins(
     assert row.endswith("| – |")
     for seed, right in enumerate((88, 89, 90)):
         write_predictions(tmp_path, f"sst2-twin-{seed}", right)
-    *_, row = students.table().splitlines()
+    *_, row, twins = students.table().splitlines()
     assert "| +2.00 points [" in row
+    assert twins.startswith("| sst2-twin | 3 | 89.00 % |")
 
 
 def test_the_ablation_says_what_each_change_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,23 @@ def test_a_page_is_rendered_whole_in_a_phone_s_width(tmp_path: Path) -> None:
         assert len(set(end.tobytes())) > 2  # the last line is on it
 
 
+@pytest.mark.skipif(browser() is None, reason="needs Chromium: apt-get install chromium")
+def test_a_picture_is_no_taller_than_asked(tmp_path: Path) -> None:
+    blocks = [Heading("A page", 1), *(Paragraph("Some words. " * 50) for _ in range(20))]
+    (tmp_path / "page.html").write_text(page(blocks, {}), encoding="utf-8")
+    line = [
+        sys.executable,
+        str(SCRIPT),
+        str(tmp_path / "page.html"),
+        str(tmp_path / "page.png"),
+        "600",
+        "300",
+    ]
+    subprocess.run(line, check=True, timeout=280)
+    with Image.open(tmp_path / "page.png") as picture:
+        assert picture.size == (600, 300)
+
+
 def test_without_a_browser_it_says_what_to_install() -> None:
     line = [sys.executable, str(SCRIPT), "report.html", "out.png"]
     ended = subprocess.run(

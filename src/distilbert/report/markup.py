@@ -178,6 +178,7 @@ tbody th { font-weight: 500; }
 .figures span { white-space: nowrap; color: var(--soft); }
 .words td { overflow-wrap: break-word; min-width: 7.5rem; }
 .words td:nth-child(2) { overflow-wrap: anywhere; min-width: 16rem; }
+.words th:first-child { white-space: nowrap; }
 .words tbody th { color: var(--soft); font-variant-numeric: tabular-nums; }
 @media (max-width: 40rem) {
   .figures { font-size: .8rem; }
