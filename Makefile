@@ -2,11 +2,10 @@
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST = -m pytest --numprocesses 2 --quiet
-EMBEDDED = src/distilbert/embedded/distilbert-sst2
-STUDENT = runs/out/sst2-student-2
-SST2 = ../shared/data/sst2
+SHIPPED = distilbert-sst2 distilbert-uner distilbert-squad
+DATA = ../shared/data
 
-.PHONY: help demo test test-full test-run test-parity lint format embedded figures runs ablation clean
+.PHONY: help demo test test-full test-run test-parity lint format embedded $(SHIPPED) figures runs ablation clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,11 +44,19 @@ format: .venv-dev/ready ## let ruff mend what it can
 	.venv-dev/bin/ruff check --quiet --fix
 	.venv-dev/bin/ruff format
 
-embedded: .venv-run/ready ## make the embedded bundle again from the student of `make runs` (needs ../shared)
+embedded: $(SHIPPED) ## make the embedded bundles again from the students of `make runs` (needs ../shared)
+
+distilbert-sst2 figures: STUDENT = runs/out/sst2-student-2
+distilbert-sst2: CALIBRATE = $(DATA)/sst2/train_sentences.tsv --column sentence --label-column label
+distilbert-uner: STUDENT = runs/out/ner-student
+distilbert-uner: CALIBRATE = $(DATA)/ner/uner_ewt/train.iob2.gz
+distilbert-squad: STUDENT = runs/out/qa-student
+distilbert-squad: CALIBRATE = $(DATA)/squad/train.json.gz
+$(SHIPPED): .venv-run/ready
 	@test -d $(STUDENT) || { echo "$(STUDENT) is not there: make runs makes it"; exit 1; }
-	rm -rf $(EMBEDDED)
-	.venv-run/bin/distilbert compile $(STUDENT) --out $(EMBEDDED) --about docs/cards/distilbert-sst2.md \
-	  --calibrate $(SST2)/train_sentences.tsv --column sentence --label-column label
+	rm -rf src/distilbert/embedded/$@
+	.venv-run/bin/distilbert compile $(STUDENT) --out src/distilbert/embedded/$@ --about docs/cards/$@.md \
+	  --calibrate $(CALIBRATE)
 
 figures: .venv-run/ready ## the README's figures about the embedded model (needs ../shared)
 	.venv-run/bin/python benchmarks/embedded.py $(STUDENT)
