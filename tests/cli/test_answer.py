@@ -261,10 +261,10 @@ def test_wrong_use_is_told_in_two_lines(
 @pytest.mark.parametrize(
     ("question", "context", "fault"),
     [
-        ("", "good", "a question is empty"),
-        ("\u200b", "good", "a question has no words"),
-        ("who", "", "a context is empty"),
-        ("who", " ", "the context of 'who' has no words"),
+        ("", "good", "its question has no words"),
+        ("\u200b", "good", "its question has no words"),
+        ("who", "", "its context has no words"),
+        ("who", " " * 200, "its context has no words"),
     ],
 )
 def test_a_row_that_cannot_be_asked_is_named_with_its_line(
@@ -278,3 +278,25 @@ def test_a_row_that_cannot_be_asked_is_named_with_its_line(
     assert outcome.code == 1
     assert complaint(outcome.err).startswith(f"a.jsonl, line 77: {fault}")
     assert not (here / "b.csv").exists()
+
+
+def test_a_row_that_cannot_be_asked_is_told_before_any_is_answered_at_length(
+    distilbert: Command, here: Path, answerer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(table: ResumableTable, rows: Any) -> None:
+        raise AssertionError("answered for nothing")
+
+    monkeypatch.setattr(ResumableTable, "append", refused)
+    (here / "a.csv").write_text("question,context\n" + "who,good\n" * WINDOW + ",good\n")
+    outcome = distilbert("answer", "--model", answerer, "--file", "a.csv", "--out", "b.csv")
+    assert complaint(outcome.err).startswith(f"a.csv, line {WINDOW + 2}: its question has no words")
+
+
+def test_a_column_called_context_is_kept_as_it_is_beside_another_context(
+    distilbert: Command, here: Path, answerer: Path
+) -> None:
+    (here / "a.csv").write_text("question,context\nwho,a novel\n")
+    options = ["--file", "a.csv", "--context", "good", "--keep", "context"]
+    [row] = distilbert("answer", "--model", answerer, *options, "--json").objects()
+    assert (row["context"], row["answer"]) == ("a novel", "good")
+    assert "[good]" in distilbert("answer", "--model", answerer, *options).out

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from distilbert.cli.bulk import Given
     from distilbert.engines.base import Engine, Floats, TokenIds
     from distilbert.tasks.answers import QuestionAnsweringPipeline
+    from distilbert.text.tokenizer import DistilBertTokenizer
 
 _ANSWERS = re.compile(
     r"text|text_pair|question|answers|(answer|score|start|end)(_\d+)?"
 )  # columns that answers have
 _SENTENCE_ENDS = re.compile(r"[.!?…]\s+|\n")
+_BEGINNING = 100  # characters of a text, which nearly always have a word
 _AROUND = 120  # characters shown at most on either side of an answer
 
 
@@ -105,17 +107,21 @@ def command(
         column = column or ("text" if format_of(file, format)[0] == "txt" else "question")
     text = _read(context_file) if context_file else context
     contexts = (context_column or "context") if text is None else None
-    rows = partial(rows_of, questions, file, format, keep, column or "", contexts)
-    first = rows()  # a file that is not there is told before the model is loaded
+    given = partial(rows_of, questions, file, format, keep, column or "", contexts)
+    first = given()  # a file that is not there is told before the model is loaded
     named = model or default_model("question-answering")
     loaded = load_model("question-answering", named, revision, threads)
     searching = {"max_answer_len": max_answer_len, "handle_impossible_answer": handle_impossible_answer}
     answer = pipeline("question-answering", loaded, top_k=top_k, **searching)
+
+    def askable(rows: Iterator[Given]) -> Iterator[Given]:
+        return _with_words(rows, text, answer.tokenizer) if file else rows
+
     if out:
         write_answers(
             out,
             [*keep, "question", *_names(top_k)],
-            rows,
+            lambda: askable(given()),
             lambda window: map(partial(_flat, top_k=top_k), _answers(answer, window, text)),
             file=file,
             model=loaded.folder,
@@ -133,7 +139,7 @@ def command(
             done="answered",
         )
         return
-    answers: Iterable[dict[str, Any]] = _answers(answer, first, text)
+    answers: Iterable[dict[str, Any]] = _answers(answer, askable(first), text)
     if questions:  # on one context, which may be a book
         with counted_texts("windows read") as advance:
             answer.engine = _Counted(answer.engine, advance)
@@ -189,29 +195,27 @@ class _Counted:
         return outputs
 
 
+def _with_words(
+    rows: Iterable[Given], context: str | None, tokenizer: DistilBertTokenizer
+) -> Iterator[Given]:
+    """The rows of a file: one that cannot be asked is told with its place, and before any is answered at length."""
+    for row in rows:
+        for name, text in (("question", row["text"]), ("context", row.get("text_pair", context))):
+            if not tokenizer.text_ids(text[:_BEGINNING]) and not tokenizer.text_ids(text):
+                fault = f"{row.place}: its {name} has no words: {text[:40]!r}."
+                raise DataError(fault, "Fill it in or leave the row out.")
+        yield row
+
+
 def _answers(
     answer: QuestionAnsweringPipeline, rows: Iterable[Given], context: str | None
 ) -> Iterator[dict[str, Any]]:
-    """Each row with its `question`, `context` and `answers`, a list. A fault of a row is told with its place."""
+    """What is kept of each row, its `question`, its context as `text_pair`, and `answers`, a list."""
     rows, again = tee(rows)
-    place = ""
-
-    def told() -> Iterator[dict[str, Any]]:
-        nonlocal place
-        for row in again:
-            place = row.place
-            yield {"question": row["text"], "context": row.get("text_pair", context)}
-
-    texts, asked = tee(told())
-    try:
-        for row, text, found in zip(rows, texts, answer(asked), strict=True):
-            kept = {name: value for name, value in row.items() if name not in ("text", "text_pair")}
-            yield kept | text | {"answers": found if isinstance(found, list) else [found]}
-    except OptionError as error:  # told when a row is taken, so it is about the one that was taken last
-        if not place:
-            raise
-        fault = f"{place}: {error.fault[:1].lower()}{error.fault[1:]}"
-        raise DataError(fault, error.next_step) from error
+    asked = ({"question": row["text"], "context": row.get("text_pair", context)} for row in again)
+    for row, found in zip(rows, answer(asked), strict=True):
+        given = {"text_pair": context, **row, "question": row["text"]}
+        yield given | {"answers": found if isinstance(found, list) else [found]}
 
 
 def _names(top_k: int | None) -> list[str]:
@@ -234,7 +238,7 @@ def _print(answers: Iterable[dict[str, Any]], *, with_questions: bool) -> None:
         if with_questions:
             click.echo(click.style(printable(row["question"]), bold=True))
         for found in row["answers"]:
-            shown = in_sentence(row["context"], found["start"], found["end"]) or "(no answer)"
+            shown = in_sentence(row["text_pair"], found["start"], found["end"]) or "(no answer)"
             click.echo(f"{'  ' if with_questions else ''}{found['score']:.4f}  {shown}")
 
 
