@@ -74,6 +74,11 @@ def test_a_file_whose_first_word_is_1_is_not_numbered(tmp_path: Path) -> None:
     assert read(tmp_path / "a.conll") == [(("1", "film"), ("O", "O"))]
 
 
+def test_a_word_may_have_any_space_but_the_blank(tmp_path: Path) -> None:
+    (tmp_path / "a.conll").write_text("  1\u00a0000   O\nkilo\u2009metre O \n", encoding="utf-8")
+    assert read(tmp_path / "a.conll") == [(("1\u00a0000", "kilo\u2009metre"), ("O", "O"))]
+
+
 def test_a_word_s_line_is_known(tmp_path: Path) -> None:
     path = tmp_path / "a.iob2"
     path.write_text(DIALECTS["Universal NER"])
@@ -106,6 +111,8 @@ def test_what_is_written_between_tabs_is_read_back(
         ("Ada B-PER\nlived\n", "line 2: 1 cells, where the first row has 2"),
         ("Ada B-PER\n\nNew York B-LOC\n", "line 3: 3 cells, where the first row has 2"),
         ("1\tAda\tB-PER\n2\tlived\n", "line 2: 2 cells, where the first row has 3"),
+        ("1 CD O\n\nAda NNP B-PER\n", "line 3: 'Ada', where word 1 of a sentence is due"),
+        ("1\tAda\tB-PER\n2\tlived\tO\n\n1\tShe\tO\n3\tleft\tO\n", "line 5: '3', where word 2"),
         ("Ada\n", "line 1: a row needs a word and its label, and this is 'Ada'"),
         ("Ada\tB-PER\n\tO\n", "line 2: its word is empty"),
         ("Ada\tB-PER\nlived\t\n", "line 2: its label is empty"),

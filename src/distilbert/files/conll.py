@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LONGEST = 2**20  # words in a sentence: what has more has no blank lines, and would fill the memory
 _NEW_DOCUMENT = "-DOCSTART-"
+_BLANKS = re.compile(" +")  # not the others, such as no-break spaces, which stand in words
 _NO_WORD = re.compile(
     r"\d+[-.]\d+"
 )  # in CoNLL-U: "3-4", two words as they are written in one; "3.1", an unwritten one
@@ -55,8 +56,8 @@ def read_conll(path: str | Path) -> Iterator[Sentence]:
     r"""Return the sentences of a file, read as they are asked for; those without words are left out.
 
     Raises `DataError`: at once if the path is no file; later, with the line, for a row with more or fewer cells than
-    the first one, or of .jsonl with more or fewer labels than tokens, an empty word or label, and as `read_rows` does
-    for what is no text; at the end for a file without sentences.
+    the first one, or numbered otherwise, or of .jsonl with more or fewer labels than tokens, for an empty word or
+    label, and as `read_rows` does for what is no text; at the end for a file without sentences.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -120,7 +121,7 @@ def _rows_of_sentences(source: str, path: str | Path) -> Iterator[list[_Row]]:
                 yield rows
             rows = []
         elif not line.startswith(_NEW_DOCUMENT) and (rows or "\t" in line or not line.startswith("#")):
-            rows.append((number, line.split("\t") if "\t" in line else line.split()))
+            rows.append((number, line.split("\t") if "\t" in line else _BLANKS.split(line.strip(" "))))
         if len(rows) > LONGEST:
             raise DataError(
                 f"{source}, line {number}: more than {LONGEST:,} words without a blank line.",
@@ -157,6 +158,9 @@ class _Columns(NamedTuple):
                 raise DataError(fault, "Check its delimiters: tabs, or blanks where no row has a tab.")
             if self.numbered and _NO_WORD.fullmatch(cells[0]):
                 continue
+            if self.numbered and cells[0] != str(len(words) + 1):
+                fault = f"{source}, line {line}: {brief(cells[0])}, where word {len(words) + 1} of a sentence is due."
+                raise DataError(fault, "Number the words of every sentence from 1, or of none.")
             word, label = cells[self.word], cells[self.label]
             if not word or not label:
                 fault = f"{source}, line {line}: its {'label' if word else 'word'} is empty."
