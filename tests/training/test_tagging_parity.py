@@ -65,6 +65,13 @@ def test_a_tagger_learns_what_its_sentences_say_and_runs(tmp_path: Path) -> None
     assert (entity["text"], entity["entity_group"]) == ("good film", "ART")
 
 
+def test_a_tagger_of_iob1_is_judged_by_iob1(tmp_path: Path) -> None:
+    train = conll(tmp_path / "iob1.conll")
+    train.write_text(train.read_text().replace("B-", "I-") + "\n\nmovie\tI-ART\nmovie\tB-ART\n")
+    out = finetuned(tmp_path, train=str(train))
+    assert [line["f1"] for line in log_of(out) if "evaluation" in line][-1] > 0.9
+
+
 def test_sentences_of_jsonl_are_those_of_conll(tmp_path: Path) -> None:
     written = [
         json.dumps({"tokens": sentence.words, "ner_tags": sentence.labels}) + "\n"

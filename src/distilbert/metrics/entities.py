@@ -90,6 +90,22 @@ def scheme_of(labels: Iterable[str]) -> str | None:
     )
 
 
+def beginning_with(letter: str, labels: Sequence[str]) -> Iterator[int]:
+    """The places of labels that have this letter and are not behind one of their own type.
+
+    Of I there are such in IOB1, and of B in IOB2.
+
+    >>> [*beginning_with("I", ["I-PER", "I-PER", "B-PER", "O", "I-LOC"])]
+    [0, 4]
+    """
+    before = ""
+    for place, label in enumerate(labels):
+        own, kind = split_label(label)
+        if own == letter and kind != before:
+            yield place
+        before = kind
+
+
 def entities_in(labels: Sequence[str], scheme: str = "IOB2") -> list[Entity]:
     """The entities of a row of labels, in order. Raises `OptionError` for an unknown scheme, or a label not of it.
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from distilbert.errors import DataError, OptionError
 from distilbert.metrics.entities import (
     EntityScore,
+    beginning_with,
     entity_counts,
     entity_score_by_type,
     scheme_of,
-    split_label,
 )
 from distilbert.metrics.intervals import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -77,21 +77,13 @@ def gold_scheme(sentences: Sequence[Sentence], labels: Sequence[str]) -> str:
                 )
     if scheme not in ("IOB1", "IOB2"):
         return scheme
-    of_iob1, of_iob2 = (next(_beginning_with(letter, sentences), None) for letter in "IB")
+    of_iob1, of_iob2 = (
+        next((one.place(word) for one in sentences for word in beginning_with(letter, one.labels)), None)
+        for letter in "IB"
+    )
     if of_iob1 and of_iob2:
         raise DataError(
             f"{of_iob1}: an entity begins with I, as in IOB1; but with B, as in IOB2, at {of_iob2}.",
             "Mend one of them: in IOB2 every entity begins with B.",
         )
     return "IOB1" if of_iob1 else "IOB2"
-
-
-def _beginning_with(letter: str, sentences: Sequence[Sentence]) -> Iterator[str]:
-    """Where words stand that have this letter and are not behind one of their own type."""
-    for sentence in sentences:
-        before = ""
-        for word, label in enumerate(sentence.labels):
-            own, kind = split_label(label)
-            if own == letter and kind != before:
-                yield sentence.place(word)
-            before = kind

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from accelerate.utils import gather_object
 
-from distilbert.metrics.entities import entity_score, scheme_of
+from distilbert.metrics.entities import beginning_with, entity_score, scheme_of
 from distilbert.training.data import Padding
 from distilbert.training.evaluation import Evaluation
 from distilbert.training.losses import token_loss
@@ -70,7 +70,13 @@ def evaluate_tags(model: nn.Module, runner: Runner, data: TaggedTexts, names: Se
         [[names[label] for label in row] for row in rows]
         for rows in ([logits.argmax(axis=1) for logits in said], gold)
     )
-    return Evaluation(figures | {"f1": entity_score(predicted, true, scheme).f1}, "f1")
+    return Evaluation(figures | {"f1": entity_score(predicted, true, _scheme_in(true, scheme)).f1}, "f1")
+
+
+def _scheme_in(rows: Sequence[Sequence[str]], scheme: str) -> str:
+    """The scheme of these labels, since `scheme` takes IOB1 for IOB2: their labels are the same."""
+    of_iob1, of_iob2 = (any(True for row in rows for _ in beginning_with(letter, row)) for letter in "IB")
+    return "IOB1" if scheme == "IOB2" and of_iob1 and not of_iob2 else scheme
 
 
 def _logits_of_words(model: nn.Module, runner: Runner, data: TaggedTexts) -> list[NDArray[np.float32]]:
