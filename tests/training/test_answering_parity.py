@@ -67,6 +67,12 @@ def test_an_answerer_learns_what_is_asked_for_and_runs(tmp_path: Path) -> None:
     assert answer["answer"] == "bad"
 
 
+def test_an_answerer_is_judged_by_saying_that_there_is_no_answer_where_there_is_none(tmp_path: Path) -> None:
+    rows = [{**one, "answers": []} for one in what_is_said(40)]
+    out = finetuned(tmp_path, train=str(squad(tmp_path / "none.jsonl", rows)), hold_back=10)
+    assert [line["exact"] for line in log_of(out) if "evaluation" in line][-1] == 1
+
+
 @pytest.mark.parametrize("changes", [{}, {"soft_weight": 0.0, "label_weight": 1.0, "cosine_weight": 0.0}])
 def test_a_student_learns_what_its_teacher_answers(tmp_path: Path, changes: dict[str, Any]) -> None:
     teacher = finetuned(tmp_path)

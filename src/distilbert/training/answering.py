@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -49,7 +50,12 @@ def lessons(
 
 
 def evaluate_answers(model: nn.Module, runner: Runner, data: AskedTexts, search: Search) -> Evaluation:
-    """Score an answerer by SQuAD's exact match and F1, its answers being those of its pipeline."""
+    """Score an answerer by SQuAD's exact match and F1, its answers being those of its pipeline.
+
+    Where some questions have no answer, "" may be one, as for `distilbert score`.
+    """
+    or_none = not all(question.answers for question in data.questions)
+    search = dataclasses.replace(search, handle_impossible_answer=or_none)
     parts = zip(data.asked.tolist(), _parts(model, runner, data), strict=True)
     found = [
         best_answers([part for _, part in own], search)[0]["answer"]
