@@ -13,7 +13,7 @@ from tiny import VOCABULARY, WORDS, tiny_checkpoint, tiny_config
 
 from distilbert import DistilBertForQuestionAnswering, DistilBertTokenizer, pipeline
 from distilbert.compile import Int8, compile_checkpoint
-from distilbert.errors import OptionError, TruncationWarning
+from distilbert.errors import OptionError, TokenizerError, TruncationWarning
 from distilbert.tasks.answers import QuestionAnsweringPipeline
 
 if TYPE_CHECKING:
@@ -323,6 +323,14 @@ class TestNeighbours:
 
 
 class TestBadInput:
+    @pytest.mark.parametrize("half", [("who\ud800", "a film"), ("who", "a film\ud800")], ids=ascii)
+    def test_is_half_a_character_named_with_its_row(
+        self, answer: QuestionAnsweringPipeline, half: tuple[str, str]
+    ) -> None:
+        rows = [{"question": question, "context": context} for question, context in [("who", "a"), half]]
+        with pytest.raises(TokenizerError, match="Row 1 has half a surrogate pair"):
+            answer(rows)
+
     @pytest.mark.parametrize(
         ("question", "context", "fault"),
         [

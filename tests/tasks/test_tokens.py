@@ -298,6 +298,11 @@ def test_a_bare_vocabulary_gives_places_too(checkpoint: Path) -> None:
         assert token["text"] == "good films"[token["start"] : token["end"]]
 
 
+def test_none_means_the_default_at_construction_as_in_a_call() -> None:
+    silent = dict.fromkeys(("aggregation_strategy", "ignore_labels", "is_split_into_words", "stride"))
+    assert tagger(**silent)("a good film") == tagger()("a good film", **silent) == tagger()("a good film")
+
+
 def test_without_a_model_it_says_what_to_do() -> None:
     with pytest.raises(
         OptionError, match="No model for token-classification comes with the package"
@@ -318,6 +323,7 @@ class SlowTokenizer:
         ({"aggregation_strategy": "most"}, "aggregation_strategy must be one of"),
         ({"aggregation_strategy": 1}, "aggregation_strategy must be one of"),
         ({"ignore_labels": "O"}, "ignore_labels must be a list of labels, not 'O'"),
+        ({"ignore_labels": [3]}, "ignore_labels must be a list of labels, not"),
         ({"is_split_into_words": "yes"}, "is_split_into_words must be one of"),
         ({"stride": 8}, "stride must be a whole number from 0 to 7"),
         ({"stride": -1}, "stride must be a whole number"),
@@ -342,13 +348,13 @@ def test_wrong_options_are_refused_at_construction_and_in_a_call(options: dict[s
     [
         ({"text": "a", "text_pair": "b"}, {}, "single texts"),
         (3, {}, "must be a string"),
-        ([3], {}, "must be a str"),
+        (["a", 3], {}, "Row 1 must be a str"),
         ([["a", "b"]], {}, "not a list in a list"),
         (["a", 3], {"is_split_into_words": True}, "must be a list of words"),
         ([["a"], [3]], {"is_split_into_words": True}, "must be a list of words"),
         ("a b", {"is_split_into_words": True}, "must be a list of words"),
-        ("half \ud800", {}, "half a surrogate pair"),
-        ([["half \ud800"]], {"is_split_into_words": True}, "half a surrogate pair"),
+        (["a", "half \ud800"], {}, "Row 1 has half a surrogate pair"),
+        ([["a"], ["half \ud800"]], {"is_split_into_words": True}, "Row 1 has half a surrogate pair"),
     ],
 )
 def test_what_is_no_text_is_refused(inputs: Any, options: dict[str, Any], fault: str) -> None:

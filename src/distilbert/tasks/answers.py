@@ -79,9 +79,9 @@ class Context:
     ends: NDArray[np.int64]  # [T], the first character beyond
 
     @classmethod
-    def of(cls, text: str, tokenizer: DistilBertTokenizer, *, align_to_words: bool) -> Context:
-        """Read it whole, whatever the tokenizer's limit."""
-        encoding = tokenizer.text_encoding(text)
+    def of(cls, text: str, tokenizer: DistilBertTokenizer, row: int = 0, *, align_to_words: bool) -> Context:
+        """Read it whole, whatever the tokenizer's limit. Raises `TokenizerError`, with its row, for what is no text."""
+        encoding = tokenizer.text_encoding(text, row)
         offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
         firsts = lasts = np.arange(len(offsets))
         if align_to_words:
@@ -228,11 +228,11 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
 
     def _rows(self, examples: Iterable[Text], search: Search, under_way: deque[Window]) -> Iterator[Row]:
         context = None
-        for example in examples:
+        for number, example in enumerate(examples):
             question, text = (_text_of(example, name) for name in ("question", "context"))
-            asked = self._question_ids(question, search)
+            asked = self._question_ids(question, number, search)
             if context is None or context.text != text:  # many questions on one context read it once
-                context = Context.of(text, self.tokenizer, align_to_words=search.align_to_words)
+                context = Context.of(text, self.tokenizer, number, align_to_words=search.align_to_words)
                 if not context.ids:
                     raise OptionError(
                         f"The context of {question[:40]!r} has no words: {text[:40]!r}.", "Leave it out."
@@ -241,8 +241,8 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
                 under_way.append(window)
                 yield row
 
-    def _question_ids(self, question: str, search: Search) -> list[int]:
-        ids = self.tokenizer.text_ids(question)
+    def _question_ids(self, question: str, row: int, search: Search) -> list[int]:
+        ids = self.tokenizer.text_ids(question, row)
         if not ids:
             raise OptionError(f"A question has no words: {question[:40]!r}.", "Ask one, or leave it out.")
         if len(ids) > search.max_question_len and not self._cut_was_said:

@@ -101,7 +101,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
             yield tags
 
     def _merged(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        return super()._merged(without_none(options))
+        return {**without_none(self._options), **without_none(options)}
 
     def _plan(
         self,
@@ -113,7 +113,8 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         stride: int | None = None,
         **reading: Any,
     ) -> Call[Tagged]:
-        if not isinstance(ignore_labels, list | tuple | set | frozenset):
+        are_many = isinstance(ignore_labels, list | tuple | set | frozenset)
+        if not are_many or not all(isinstance(label, str) for label in ignore_labels):
             raise OptionError(
                 f"ignore_labels must be a list of labels, not {ignore_labels!r}.", 'Give ["O"].'
             )
@@ -142,7 +143,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         self, texts: Iterable[Text], call: Call[Tagged], *, size: int, overlap: int, delimiter: str | None
     ) -> Iterator[Tagged]:
         """Each text with its tokens' logits, each from the window that has it farthest from an edge."""
-        read = (self._read(text, call.reading, size, delimiter) for text in texts)
+        read = (self._read(text, row, call.reading, size, delimiter) for row, text in enumerate(texts))
         before = self.tokenizer.special_tokens_before
         for tokens, parts in answer_long_texts(
             ((tokens, tokens.ids) for tokens in read),
@@ -159,11 +160,11 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
             ]
             yield tokens, np.concatenate(own)
 
-    def _read(self, text: Any, reading: Reading, size: int, delimiter: str | None) -> Tokens:
+    def _read(self, text: Any, row: int, reading: Reading, size: int, delimiter: str | None) -> Tokens:
         if delimiter is None:
-            tokens = tokens_of_text(single_text(text), self.tokenizer)
+            tokens = tokens_of_text(single_text(text), self.tokenizer, row)
         else:
-            tokens = tokens_of_words(text, delimiter, self.tokenizer)
+            tokens = tokens_of_words(text, delimiter, self.tokenizer, row)
         if len(tokens.ids) <= size or reading.truncation is None:
             return tokens
         if reading.truncation is False:
@@ -240,24 +241,24 @@ def _overlap(stride: int | None, size: int) -> int:
     )
 
 
-def tokens_of_text(text: str, tokenizer: DistilBertTokenizer) -> Tokens:
-    """The tokens of a text. Raises `TokenizerError` for what is no text."""
-    encoding = tokenizer.text_encoding(text)
+def tokens_of_text(text: str, tokenizer: DistilBertTokenizer, row: int = 0) -> Tokens:
+    """The tokens of a text. Raises `TokenizerError`, with the number of its row, for what is no text."""
+    encoding = tokenizer.text_encoding(text, row)
     offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
     return Tokens(text, encoding.ids, np.array(encoding.word_ids, np.int64), offsets)
 
 
-def tokens_of_words(words: Any, delimiter: str, tokenizer: DistilBertTokenizer) -> Tokens:
+def tokens_of_words(words: Any, delimiter: str, tokenizer: DistilBertTokenizer, row: int = 0) -> Tokens:
     """The tokens of words, each of its own word, whatever the tokenizer makes of it, in the text that joins them.
 
-    Raises `TokenizerError` for what is no list of words.
+    Raises `TokenizerError` for what is no list of words, and, with the number of its row, for one that is no text.
     """
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise TokenizerError(
             f"With is_split_into_words a text must be a list of words, not {words!r:.60}.",
             'Give for example ["Ada", "Lovelace"].',
         )
-    encoding = tokenizer.text_encoding(list(words))
+    encoding = tokenizer.text_encoding(list(words), row)
     begins = np.array([0, *accumulate(len(word) + len(delimiter) for word in words)], np.int64)
     numbers = np.array(encoding.word_ids, np.int64)
     offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2) + begins[numbers, None]

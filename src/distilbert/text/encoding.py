@@ -272,9 +272,9 @@ def to_row(given: Any, index: int, *, words: bool = False) -> Row:
     raise TokenizerError(f"Row {index} must be {wanted}, not {_seen(given)}.", "Mend it, or leave it out.")
 
 
-def unencodable(rows: list[Row], *, words: bool) -> TokenizerError:
-    """Find what the library refused, since it does not say."""
-    for index, row in enumerate(rows):
+def unencodable(rows: list[Row], *, words: bool, first: int = 0) -> TokenizerError:
+    """Find what the library refused of rows, numbered from `first`, since it does not say."""
+    for index, row in enumerate(rows, first):
         for string in (string for text in row for string in (text if words else [text])):
             if not isinstance(string, str):
                 return TokenizerError(

@@ -275,13 +275,16 @@ class DistilBertTokenizer:
         for index, row in enumerate(rows):
             plan.kept([len(next(encodings)) for _ in row], self._frames[len(row) - 1].size * specials, index)
 
-    def _tokenize(self, rows: list[Row], *, words: bool) -> list[Encoding]:
-        """The texts of all rows, one after the other: their ids only, without special tokens, never cut."""
+    def _tokenize(self, rows: list[Row], *, words: bool, first: int = 0) -> list[Encoding]:
+        """The texts of all rows, one after the other: their ids only, without special tokens, never cut.
+
+        `first`: the first row's number, for errors.
+        """
         texts = [text for row in rows for text in row]
         try:
             return self.backend_tokenizer.encode_batch_fast(texts, words, add_special_tokens=False)
         except TypeError as error:
-            raise unencodable(rows, words=words) from error
+            raise unencodable(rows, words=words, first=first) from error
 
     def encode_texts(
         self,
@@ -312,22 +315,26 @@ class DistilBertTokenizer:
                 result.token_type_ids.append(frame.type_ids(kept))
         return result
 
-    def text_ids(self, text: str) -> list[int]:
-        """The ids of a text alone: nothing is cut, and no special tokens are around it."""
-        [encoding] = self._tokenize([to_row(text, 0)], words=False)
+    def text_ids(self, text: str, row: int = 0) -> list[int]:
+        """The ids of a text alone: nothing is cut, and no special tokens are around it.
+
+        `row`: its number among others, for errors. Raises `TokenizerError` for what cannot be encoded.
+        """
+        [encoding] = self._tokenize([to_row(text, row)], words=False, first=row)
         ids: list[int] = encoding.ids
         return ids
 
-    def text_encoding(self, text: str | list[str]) -> Encoding:
+    def text_encoding(self, text: str | list[str], row: int = 0) -> Encoding:
         """The library's encoding of a text, or of a list of words, alone: ids, offsets in characters, word numbers.
 
-        Nothing is cut, and no special tokens are around it. Raises `TokenizerError` for what cannot be encoded.
+        As `text_ids`, also for what it raises.
         """
         words = isinstance(text, list)
+        texts = to_row(text, row, words=words)
         try:
-            [encoding] = self.backend_tokenizer.encode_batch([text], words, add_special_tokens=False)
+            [encoding] = self.backend_tokenizer.encode_batch([*texts], words, add_special_tokens=False)
         except TypeError as error:
-            raise unencodable([(text,)], words=words) from error
+            raise unencodable([texts], words=words, first=row) from error
         return encoding
 
     def build_inputs_with_special_tokens(
