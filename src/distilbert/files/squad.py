@@ -207,13 +207,13 @@ class _Document:
 
 
 def _question(row: Row) -> Question:
-    question, context = (_filled(row, name) for name in ("question", "context"))
+    question, context = (_filled(row, name, row.text(name)) for name in ("question", "context"))
     answers = tuple(_answer(row, context, *pair) for pair in _pairs(row))
-    return Question(row.place, str(row.values.get("id", row.line)), question, context, answers)
+    number = _filled(row, "id", str(row.values.get("id", row.line)))
+    return Question(row.place, number, question, context, answers)
 
 
-def _filled(row: Row, name: str) -> str:
-    text = row.text(name)
+def _filled(row: Row, name: str, text: str) -> str:
     if not text.strip():
         raise DataError(f"{row.place}: its {name} is empty.", "Fill it in or leave the row out.")
     try:
@@ -228,7 +228,7 @@ def _pairs(row: Row) -> list[tuple[Any, Any]]:
     """Each answer's text and start, from either form; none where the question cannot be answered."""
     if row.values.get("is_impossible") is True:
         return []
-    answers = row.value("answers")
+    answers = row.values.get("answers")
     if isinstance(answers, dict) and isinstance(answers.get("text"), list):
         starts = answers.get("answer_start")
         if isinstance(starts, list) and len(starts) == len(answers["text"]):
