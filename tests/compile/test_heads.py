@@ -110,8 +110,12 @@ def test_the_card_says_how_to_run_it_and_that_runs(
     card = (tmp_path / "bundle" / "README.md").read_text()
     assert ("- labels: PER, O" in card) == (head == "token-classification")
     exec(card.split("```python\n")[1].split("```")[0], {})
-    printed = {"masked-lm": "'sequence': ", "token-classification": "'entity': 'PER'"}
-    assert printed.get(head, "logits=array(") in capsys.readouterr().out
+    printed = {
+        "masked-lm": "'sequence': ",
+        "token-classification": "'entity': 'PER'",
+        "question-answering": "'answer': '",
+    }
+    assert printed[head] in capsys.readouterr().out
 
 
 def test_there_is_a_graph_for_every_head_but_choosing(tmp_path: Path) -> None:

@@ -136,10 +136,15 @@ def test_spans_are_judged_in_all_of_a_long_context(models: dict[str, Any]) -> No
     assert judge(choices, choices).passed
 
 
+def test_pairs_judge_no_tagger() -> None:
+    with pytest.raises(OptionError, match="is judged by single texts, not by pairs"):
+        GATES["token-classification"](PAIRS, None, TOKENIZER, tiny_config())
+
+
 def test_single_texts_judge_no_spans() -> None:
     with pytest.raises(OptionError, match="is judged by questions with their contexts") as refusal:
         GATES["question-answering"](TEXTS, None, TOKENIZER, tiny_config())
-    assert refusal.value.next_step == "Name both columns: --column question --pair-column context."
+    assert refusal.value.next_step.endswith("on a table: --column question --pair-column context.")
 
 
 def test_masks_are_judged_by_the_likeliest_word(models: dict[str, Any]) -> None:

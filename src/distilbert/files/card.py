@@ -28,24 +28,19 @@ _NO_ABOUT_CHECKPOINT = (
 
 _PIPELINE = """from distilbert import pipeline
 
-print(pipeline("{task}", model="{name}")({text}))"""
-_CLASS = """from distilbert import DistilBertTokenizer, {kind}
-
-tokenizer = DistilBertTokenizer.from_pretrained("{name}")
-model = {kind}.from_pretrained("{name}")
-print(model(**tokenizer({text}, return_tensors="np")))"""
+print(pipeline("{task}", model="{name}")({given}))"""
 _TEXT = '"I love learning about DistilBERT!"'
 _TRAIN = """from distilbert import DistilBertTokenizer
 from distilbert.models import {kind}
 
 tokenizer = DistilBertTokenizer.from_pretrained("{name}")
 model = {kind}.from_pretrained("{name}")"""
-_RUN = {  # by task: how, with which class, on which text
-    "text-classification": (_PIPELINE, "", _TEXT),
-    "feature-extraction": (_PIPELINE, "", _TEXT),
-    "fill-mask": (_PIPELINE, "", '"I love [MASK] about DistilBERT!"'),
-    "token-classification": (_PIPELINE, "", '"Ada Lovelace lived in London."'),
-    "question-answering": (_CLASS, "DistilBertForQuestionAnswering", f'"What do I love?", {_TEXT}'),
+_GIVEN = {  # by task: what its pipeline is shown with
+    "text-classification": _TEXT,
+    "feature-extraction": _TEXT,
+    "fill-mask": '"I love [MASK] about DistilBERT!"',
+    "token-classification": '"Ada Lovelace lived in London."',
+    "question-answering": f'question="What do I love?", context={_TEXT}',
 }
 
 
@@ -164,6 +159,5 @@ def _gate(manifest: Manifest) -> str:
 
 
 def _run(task: str, name: str) -> str:
-    how, kind, text = _RUN[task]
-    code = how.format(task=task, name=name, kind=kind, text=text)
+    code = _PIPELINE.format(task=task, name=name, given=_GIVEN[task])
     return f"## Run it\n\n```python\n{code}\n```"

@@ -82,6 +82,11 @@ def _token_gate(
 ) -> ScoreAndJudge:
     """Score: logits of all tokens but special ones, and entities. Judge: by the labels and entities that change."""
     _refuse(gold, "A tagger of tokens")
+    if not all(isinstance(text, str) for text in texts):
+        raise OptionError(
+            "A tagger is judged by single texts, not by pairs or questions with their contexts.",
+            "Calibrate on sentences in CoNLL's format, or on a table's --column alone.",
+        )
     runs = Runs.of(config.labels, ignored=config.labels)  # labels of no scheme are types by themselves
     encode = partial(tokenizer.encode_texts, max_length=config.max_position_embeddings)
 
@@ -110,7 +115,7 @@ def _span_gate(
     if any(isinstance(text, str) for text in texts):
         raise OptionError(
             "A model for question answering is judged by questions with their contexts, not by single texts.",
-            "Name both columns: --column question --pair-column context.",
+            "Calibrate on SQuAD's .json, or on a table: --column question --pair-column context.",
         )
     asked = [{"question": text[0], "context": text[1]} for text in texts]
 
