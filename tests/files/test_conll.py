@@ -151,6 +151,13 @@ def test_a_broken_row_of_jsonl_is_named_with_its_line(row: str, fault: str, tmp_
     assert len(str(refusal.value).splitlines()) == 2
 
 
+@pytest.mark.parametrize("name", ["dev.json", "dev.json.gz", "DEV.CSV", "dev.parquet"])
+def test_a_file_of_another_format_is_refused_by_its_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text('{"data": [{"paragraphs": []}]}')
+    with pytest.raises(DataError, match="sentences are in CoNLL's format"):
+        read_conll(tmp_path / name)
+
+
 def test_a_jsonl_without_words_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"tokens": [], "labels": []}\n')
     with pytest.raises(DataError, match="has no words"):

@@ -46,6 +46,8 @@ def test_three_mistakes_are_all_named_with_their_keys(tmp_path: Path) -> None:
         (LEAST | {"layers": []}, "layers must name at least one"),
         (LEAST | {"layers": [-1]}, "layers.0 should be greater than or equal to 0, not -1"),
         (LEAST | {"warmup": 1.0}, "warmup should be less than 1, not 1.0"),
+        (LEAST | {"task": "token-classification", "column": "a"}, "column is no knob of task token-class"),
+        (LEAST | {"task": "question-answering", "label_column": "a"}, "label_column is no knob of task"),
     ],
 )
 def test_a_mistake_is_named(values: dict[str, object], says: str) -> None:

@@ -125,6 +125,7 @@ def test_a_word_s_label_is_its_first_token_s_and_goes_on_within_it(tmp_path: Pat
             DataError,
             "line 2: 'I-LOC' is none of the 3",
         ),
+        ("\u200b O\n", {}, DataError, "the tokenizer keeps nothing of any word"),
         ("a B-PER\n", {"max_length": 1000}, OptionError, "max_length is 1000"),
     ],
 )

@@ -55,9 +55,10 @@ class Sentence:
 def read_conll(path: str | Path) -> Iterator[Sentence]:
     r"""Return the sentences of a file, read as they are asked for; those without words are left out.
 
-    Raises `DataError`: at once if the path is no file; later, with the line, for a row with more or fewer cells than
-    the first one, or numbered otherwise, or of .jsonl with more or fewer labels than tokens, for an empty word or
-    label, and as `read_rows` does for what is no text; at the end for a file without sentences.
+    Raises `DataError`: at once if the path is no file, or by its name one of another format; later, with the line, for
+    a row with more or fewer cells than the first one, or numbered otherwise, or of .jsonl with more or fewer labels
+    than tokens, for an empty word or label, and as `read_rows` does for what is no text; at the end for a file without
+    sentences.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -69,7 +70,11 @@ def read_conll(path: str | Path) -> Iterator[Sentence]:
     ('London',) ('B-LOC',) line 4
     """
     source = source_of(path)
-    if str(path).lower().removesuffix(".gz").endswith(".jsonl"):
+    name = str(path).lower().removesuffix(".gz")
+    if name.endswith((".json", ".csv", ".parquet")):
+        fault = f"{path}: sentences are in CoNLL's format, a word and its label a line, or in .jsonl."
+        raise DataError(fault, "Give such a file, or rename it.")
+    if name.endswith(".jsonl"):
         return _at_least_one(source, _of_objects(path))
     return _at_least_one(source, _of_lines(source, path))
 

@@ -117,6 +117,14 @@ class FinetuneRecipe(RowsRecipe):
     mask_share: MaskShare = 0.15  # fill-mask: share of tokens to guess
     freeze_body: bool = False  # train the head only; the encoder stays as it is, without dropout
 
+    @model_validator(mode="after")
+    def _suits_its_task(self) -> Self:
+        if self.task in ("token-classification", "question-answering"):
+            for name in ("column", "pair_column", "label_column", "problem_type"):
+                if getattr(self, name) != FinetuneRecipe.model_fields[name].default:
+                    raise ValueError(f"{name} is no knob of task {self.task}, but of text-classification")
+        return self
+
 
 class StudentRecipe(StartRecipe):
     """The knobs of a student, whatever it is taught. A weight of 0 leaves a loss out, and its work."""

@@ -151,6 +151,10 @@ def _tagged(
         ids.append(np.array(row, np.int32))
         tags.append(columns)
         cut.append(len(tokens.ids) > room)
+    if not any(columns.firsts.any() for columns in tags):
+        raise DataError(
+            f"{sentences[0].source}: the tokenizer keeps nothing of any word.", "Give a file of words."
+        )
     texts = Texts(
         sources=(Source(sentences[0].source, "line", ("", None)),),
         source=np.zeros(len(ids), np.int64),
