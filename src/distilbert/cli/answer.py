@@ -200,7 +200,7 @@ def _with_words(
 ) -> Iterator[Given]:
     """The rows of a file: one that cannot be asked is told with its place, and before any is answered at length."""
     for row in rows:
-        for name, text in (("question", row["text"]), ("context", row.get("text_pair", context))):
+        for name, text in (("question", row["text"]), ("context", _context_of(row, context))):
             if not tokenizer.text_ids(text[:_BEGINNING]) and not tokenizer.text_ids(text):
                 fault = f"{row.place}: its {name} has no words: {text[:40]!r}."
                 raise DataError(fault, "Fill it in or leave the row out.")
@@ -212,10 +212,15 @@ def _answers(
 ) -> Iterator[dict[str, Any]]:
     """What is kept of each row, its `question`, its context as `text_pair`, and `answers`, a list."""
     rows, again = tee(rows)
-    asked = ({"question": row["text"], "context": row.get("text_pair", context)} for row in again)
+    asked = ({"question": row["text"], "context": _context_of(row, context)} for row in again)
     for row, found in zip(rows, answer(asked), strict=True):
-        given = {"text_pair": context, **row, "question": row["text"]}
+        given = {**row, "question": row["text"], "text_pair": _context_of(row, context)}
         yield given | {"answers": found if isinstance(found, list) else [found]}
+
+
+def _context_of(row: Given, context: str | None) -> str:
+    """A row's own context, unless there is one for all."""
+    return str(row["text_pair"]) if context is None else context
 
 
 def _names(top_k: int | None) -> list[str]:

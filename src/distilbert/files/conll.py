@@ -156,7 +156,8 @@ class _Columns(NamedTuple):
 
     def sentence(self, source: str, rows: list[_Row]) -> Sentence | None:
         """The sentence of these rows; None where none is a word."""
-        words, labels, lines = [], [], []
+        words: list[str] = []
+        labels, lines = [], []
         for line, cells in rows:
             if len(cells) != self.cells:
                 fault = f"{source}, line {line}: {len(cells)} cells, where the first row has {self.cells}."
