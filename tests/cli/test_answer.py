@@ -240,6 +240,10 @@ WRONG = {
         ["--file", "a.csv", "--column", "text", "--model", "{answerer}"],
         "no column 'context'",
     ),
+    "half a character": (
+        ["--file", "b.csv", "--context", "a \udcff", "--out", "c.csv", "--model", "{answerer}"],
+        "half a surrogate pair",
+    ),
     "a column of answers": (["--file", "a.csv", "--keep", "answer"], "have a column of that name already"),
 }
 
@@ -250,6 +254,7 @@ def test_wrong_use_is_told_in_two_lines(
 ) -> None:
     args, said = WRONG[wrong]
     (here / "a.csv").write_text("id,text\n1,who\n")
+    (here / "b.csv").write_text("question\nwho\n")
     places = {"answerer": answerer, "classifier": tiny_classifier}
     outcome = distilbert("answer", *(arg.format(**places) for arg in args))
     assert outcome.code in (1, 2)

@@ -129,7 +129,7 @@ def command(
                 "--format": format,
                 "--column": column,
                 "--context-column": contexts,
-                "--context": text and sha256(text.encode()).hexdigest(),
+                "--context": text and sha256(text.encode(errors="surrogatepass")).hexdigest(),
                 "--keep": list(keep),
                 "--top-k": top_k,
                 "--max-answer-len": max_answer_len,
