@@ -43,13 +43,13 @@ MAX_SEQ_LEN, MAX_QUESTION_LEN, DOC_STRIDE = 384, 64, 128  # tokens
 class Search:
     """What a call looks for: the options of `QuestionAnsweringPipeline` of the same names, checked."""
 
-    top_k: int
-    max_answer_len: int
-    max_question_len: int
     max_seq_len: int
-    doc_stride: int | None  # None: nobody said
-    handle_impossible_answer: bool
-    align_to_words: bool
+    top_k: int = TOP_K
+    max_answer_len: int = MAX_ANSWER_LEN
+    max_question_len: int = MAX_QUESTION_LEN
+    doc_stride: int | None = None  # nobody said
+    handle_impossible_answer: bool = False
+    align_to_words: bool = True
 
     @property
     def spans(self) -> int:
@@ -97,6 +97,11 @@ class Window(NamedTuple):
     first: int
     place: int
     tokens: int
+
+    @property
+    def places(self) -> list[int]:
+        """Where in the row an answer may stand: at [CLS], for none, and at the context's tokens."""
+        return [0, *range(self.place, self.place + self.tokens)]
 
     @property
     def is_last(self) -> bool:
@@ -190,10 +195,10 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
         longest = positive("max_seq_len", max_seq_len)
         read = Reading.of(self.config, self.tokenizer, max_length=longest, **reading)
         search = Search(
+            read.max_length,
             positive("top_k", top_k),
             positive("max_answer_len", max_answer_len),
             positive("max_question_len", max_question_len),
-            read.max_length,
             None if doc_stride is None else whole("doc_stride", doc_stride, least=0),
             one_of("handle_impossible_answer", handle_impossible_answer, (False, True)),
             one_of("align_to_words", align_to_words, (False, True)),
@@ -220,8 +225,7 @@ class QuestionAnsweringPipeline(TextPipeline[list[Part]]):
             largest_window=WINDOWS_IN_MEMORY,
         ):
             window = under_way.popleft()
-            read = [0, *range(window.place, window.place + window.tokens)]
-            parts.append(Part(window, logits[:, read]))
+            parts.append(Part(window, logits[:, window.places]))
             if window.is_last:
                 yield parts
                 parts = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -12,10 +11,10 @@ import torch
 from accelerate.utils import gather_object
 
 from distilbert.metrics.answers import exact_match, word_f1
-from distilbert.tasks.answers import Part, best_answers
+from distilbert.tasks.answers import Part, Search, best_answers
 from distilbert.training.data import Padding
 from distilbert.training.evaluation import Evaluation
-from distilbert.training.questions import asked_tables, search_of
+from distilbert.training.questions import asked_tables
 from distilbert.training.readers import Lessons, moved_inputs
 from distilbert.training.start import answerer
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distilbert.files.checkpoint import Checkpoint
-    from distilbert.tasks.answers import Search
     from distilbert.text.tokenizer import DistilBertTokenizer
     from distilbert.training.evaluation import Runner
     from distilbert.training.questions import AskedTexts
@@ -44,18 +42,17 @@ def lessons(
     Raises `DataError` for questions that cannot be used.
     """
     train, dev = asked_tables(recipe, tokenizer, Padding(checkpoint.config.pad_token_id or 0))
-    search = search_of(recipe.max_length)
-    evaluate = partial(evaluate_answers, runner=runner, data=dev, search=search) if dev else None
+    evaluate = partial(evaluate_answers, runner=runner, data=dev, longest=recipe.max_length) if dev else None
     return Lessons(answerer(checkpoint, recipe), train, evaluate, len(dev.questions) if dev else 0)
 
 
-def evaluate_answers(model: nn.Module, runner: Runner, data: AskedTexts, search: Search) -> Evaluation:
+def evaluate_answers(model: nn.Module, runner: Runner, data: AskedTexts, longest: int) -> Evaluation:
     """Score an answerer by SQuAD's exact match and F1, its answers being those of its pipeline.
 
-    Where some questions have no answer, "" may be one, as for `distilbert score`.
+    `longest`: tokens of a window. Where some questions have no answer, "" may be one, as for `distilbert score`.
     """
     or_none = not all(question.answers for question in data.questions)
-    search = dataclasses.replace(search, handle_impossible_answer=or_none)
+    search = Search(longest, handle_impossible_answer=or_none)
     parts = zip(data.asked.tolist(), _parts(model, runner, data), strict=True)
     found = [
         best_answers([part for _, part in own], search)[0]["answer"]
@@ -75,7 +72,6 @@ def _parts(model: nn.Module, runner: Runner, data: AskedTexts) -> list[Part]:
             logits = model(**inputs).logits.float().cpu().numpy()
             for place, row in enumerate(rows):
                 window = data.windows[row]
-                own = [0, *range(window.place, window.place + window.tokens)]
-                said.append((int(row), logits[place, own].T))
+                said.append((int(row), logits[place, window.places].T))
     ordered = sorted(gather_object(said), key=itemgetter(0))
     return [Part(data.windows[row], logits) for row, logits in ordered]

@@ -13,7 +13,7 @@ import torch
 
 from distilbert.errors import DataError, OptionError
 from distilbert.files.squad import read_squad
-from distilbert.tasks.answers import MAX_ANSWER_LEN, MAX_QUESTION_LEN, Context, Search, windows_beside
+from distilbert.tasks.answers import Context, Search, windows_beside
 from distilbert.training.data import Source, Texts
 
 if TYPE_CHECKING:
@@ -56,24 +56,9 @@ class AskedTexts:
         """See `Data`: with `spans` `[rows, 2]`, and `among`, where an answer may stand: `[rows, longest]`."""
         batch = self.padding.batch(self.texts, rows)
         among = np.zeros(batch["input_ids"].shape, bool)
-        among[:, 0] = True
         for place, row in enumerate(rows):
-            window = self.windows[row]
-            among[place, window.place : window.place + window.tokens] = True
+            among[place, self.windows[row].places] = True
         return batch | {"spans": torch.from_numpy(self.spans[rows]), "among": torch.from_numpy(among)}
-
-
-def search_of(max_length: int) -> Search:
-    """What an answerer is trained and judged for: one answer to each question, as its pipeline looks for it."""
-    return Search(
-        top_k=1,
-        max_answer_len=MAX_ANSWER_LEN,
-        max_question_len=MAX_QUESTION_LEN,
-        max_seq_len=max_length,
-        doc_stride=None,
-        handle_impossible_answer=False,
-        align_to_words=True,
-    )
 
 
 def asked_tables(
@@ -92,7 +77,7 @@ def asked_tables(
         train = _drawn(train, recipe)
 
     def read(questions: Sequence[Question], path: str) -> AskedTexts:
-        return _asked(questions, path, tokenizer, search_of(recipe.max_length), padding)
+        return _asked(questions, path, tokenizer, Search(recipe.max_length), padding)
 
     return read(train, recipe.train), read(dev, recipe.dev or recipe.train) if dev else None
 
