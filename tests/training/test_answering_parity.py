@@ -126,7 +126,12 @@ def test_questions_on_a_held_back_context_are_held_back_together(tmp_path: Path)
         ([row(1, "how", "it is good", "good") | {"context": "bad"}], {}, DataError, "good"),
         ([row(1, "how", "it is good", "good")], {"hold_back": 1}, OptionError, "leaves none"),
         ([row(1, "how", "it is good", "good")], {"max_rows": 2}, OptionError, "has 1 questions"),
-        ([row(1, "how", "it is good", "good")], {"max_length": 4}, OptionError, "leaves a context no token"),
+        (
+            [row(1, "how", "it is good", "good")],
+            {"max_length": 4},
+            OptionError,
+            "line 1: max_length is 4, which",
+        ),
     ],
 )
 def test_what_cannot_be_learnt_is_named(

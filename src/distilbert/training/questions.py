@@ -136,6 +136,11 @@ def _asked(
             raise DataError(
                 f"{question.place}: the {'context' if ids else 'question'} has no words.", "Leave it out."
             )
+        if search.max_seq_len <= tokenizer.pair_frame.size + len(ids):
+            raise OptionError(
+                f"{question.place}: max_length is {search.max_seq_len}, which leaves a context no token beside it.",
+                "Choose a greater max_length.",
+            )
         for window, row in windows_beside(ids, context, tokenizer.pair_frame, search):
             rows.append(row)
             windows.append(window)
