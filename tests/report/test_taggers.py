@@ -9,6 +9,8 @@ import pytest
 from stored_reports import Stored, paired, same_calibration, same_intervals
 
 from distilbert import pipeline
+from distilbert.report.stored import Predictions
+from distilbert.report.taggers import ENTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -110,6 +112,19 @@ def test_calibration_is_of_words(stored: Stored) -> None:
             if score is not None
         ]
         same_calibration(model["calibration"], points)
+
+
+def test_a_word_of_which_a_tokenizer_keeps_nothing_is_neither_sure_nor_unsure() -> None:
+    kept, dropped = (
+        {"answer": ["O", label], "scores": [None, score]} for label, score in (("B-PER", 0.9), ("O", None))
+    )
+    rows = [{"line": 1, "words": ["\u200b", "\u0301"], "gold": ["O", "B-PER"]}]
+    labels = ("O", "B-PER", "I-PER")
+    stored = Predictions("dev.conll", "token-classification", labels, rows, (), ([kept], [dropped]))
+    assert ENTITIES.distances(stored, 1).tolist() == [0]
+    sure, right = ENTITIES.points(stored, 0) or ([], [])
+    assert (list(sure), list(right)) == ([0.9], [True])
+    assert ENTITIES.points(stored, 1) is None
 
 
 def test_the_page_speaks_of_sentences_and_entities(reported: Path) -> None:

@@ -90,17 +90,22 @@ def _distances(predictions: Predictions, place: int) -> NDArray[np.float64]:
 def _of_different_labels(a: Answer, b: Answer) -> float:
     """The lesser of the two scores of a word with different labels, at its greatest."""
     words = zip(a["answer"], b["answer"], a["scores"], b["scores"], strict=True)
-    return max((min(theirs, ours) for was, now, theirs, ours in words if was != now), default=0.0)
+    # no score: a word of which one model's tokenizer keeps nothing
+    return max(
+        (min(theirs or 0.0, ours or 0.0) for was, now, theirs, ours in words if was != now), default=0.0
+    )
 
 
-def _points(predictions: Predictions, place: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Of the words of which the tokenizer keeps something."""
+def _points(predictions: Predictions, place: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]] | None:
+    """Of the words of which the tokenizer keeps something, if there are any."""
     points = [
         (score, said == right)
         for answer, gold in zip(predictions.answers[place], _gold(predictions), strict=True)
         for score, said, right in zip(answer["scores"], answer["answer"], gold, strict=True)
         if score is not None
     ]
+    if not points:
+        return None
     sure, right = zip(*points, strict=True)
     return np.array(sure), np.array(right)
 
