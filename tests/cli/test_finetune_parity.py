@@ -137,10 +137,12 @@ def test_pairs_with_a_number(start: Path, distilbert: Command) -> None:
     assert "pearson" in outcome.out, outcome.err
 
 
-def test_texts_to_fill_masks(start: Path, distilbert: Command) -> None:
-    line = ["--task", "fill-mask", "--model", "start", "--train", "train.tsv", "--hold-back", 8, *QUICK]
+def test_texts_to_fill_masks_with_blank_lines_between_them(start: Path, distilbert: Command) -> None:
+    (start / "book.txt").write_text("\n\n".join(f"a good film {number}" for number in range(40)))
+    line = ["--task", "fill-mask", "--model", "start", "--train", "book.txt", "--hold-back", 8, *QUICK]
     outcome = distilbert("finetune", *line, "--out", "out")
     assert outcome.code == 0, outcome.err
+    assert json.loads((start / "out/training.json").read_text())["rows"] == 32
     from distilbert import pipeline
 
     assert pipeline("fill-mask", "out")("a [MASK] film")

@@ -158,13 +158,10 @@ def read_texts(
     pair_column: str | None,
     max_length: int,
     read_label: Callable[[Row], Any] | None = None,
-    *,
-    skip_empty: bool = False,
 ) -> tuple[Texts, list[Any]]:
-    """Read and tokenise a table, and what `read_label` makes of each row.
+    """Read and tokenise a table, and what `read_label` makes of each row; without labels, empty rows are skipped.
 
-    Raises `DataError` for a table that cannot be read, lacks a column, or, unless these are to be skipped, has an empty
-    cell there.
+    Raises `DataError` for a table that cannot be read, lacks a column, or has a label where there is no text.
     """
     labels: list[Any] = []
     lines: list[int] = []
@@ -173,7 +170,7 @@ def read_texts(
     types: list[NDArray[np.uint8]] = []
     cut: list[bool] = []
     rows = read_rows(path)
-    if skip_empty:
+    if read_label is None:
         rows = (row for row in rows if row.text(column).strip())
     for chunk in _chunks(rows):
         inputs = [text_of(row, column, pair_column) for row in chunk]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,14 +23,19 @@ _MULTIPLY_BFLOAT16 = {
     "bf16",
     "sve_bf16",
 }  # by their names in torch.cpu.get_capabilities
+# oneDNN and PyTorch's layer over it keep what they compiled for each shape of a product, 1,024 times: gigabytes, unless
+# these say otherwise before the first one. A step needs some 40, and its shapes hardly come again (docs/lab.md).
+_KEPT_PRODUCTS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
 
 
 def accelerator(recipe: LoopRecipe) -> Accelerator:
     """Find out which of several processes this is, and its device.
 
     accelerate's own mixed precision is one for all of a process's life, and its own accumulation takes all pieces for
-    equally large; the loop has its own of both.
+    equally large; the loop has its own of both. Call it before anything is computed: it bounds what PyTorch keeps.
     """
+    for name, most in _KEPT_PRODUCTS.items():
+        os.environ.setdefault(name, most)
     return Accelerator(
         cpu=recipe.device == "cpu"
         or not torch.accelerator.is_available(),  # without it, several would not meet

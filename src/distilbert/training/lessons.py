@@ -98,7 +98,7 @@ class Lessons:
         """The texts of a table, without its empty rows."""
         recipe = self.recipe
         column = recipe.unlabelled_column or recipe.column
-        texts, _ = read_texts(path, tokenizer, column, recipe.pair_column, recipe.max_length, skip_empty=True)
+        texts, _ = read_texts(path, tokenizer, column, recipe.pair_column, recipe.max_length)
         table = Table(texts, [Said(None, None)] * len(texts))
         most = recipe.max_unlabelled
         return table if most is None else table.take(draw_rows(texts, most, knob="max_unlabelled"))
