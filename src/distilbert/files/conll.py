@@ -6,7 +6,7 @@
     …
 
 Cells lie between tabs, or where a row has no tab, between blanks; all rows have as many. Where rows are numbered from
-1, as here, the word is the second cell and its label the third (Universal NER, CoNLL-U); else they are the first and
+1, as here, the word is the second cell and its label the third (as in Universal NER); else they are the first and
 the last (CoNLL-2003, WNUT). Lines that begin with # before a sentence's first word are comments, unless they have a
 tab; `-DOCSTART-` is no word. "-" is standard input.
 
