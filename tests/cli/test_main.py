@@ -15,7 +15,7 @@ import click
 import pytest
 from bundles import sentences
 from situations import Command
-from tiny import tiny_checkpoint
+from tiny import word_answerer, word_tagger
 
 from distilbert import __version__
 from distilbert.cli import COMMANDS
@@ -83,17 +83,24 @@ def example_files(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path, ti
     (folder / "dev.iob2").write_text("Ada\tB-PER\nlived\tO\n")
     (folder / "dev.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n")
     (folder / "reviews.csv").write_text("id,review\n1,good\n2,bad\n")
-    answers = [{"text": "film", "answer_start": 4}]
-    paragraph = {"context": "the film", "qas": [{"id": "1", "question": "what", "answers": answers}]}
-    (folder / "dev.json").write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    (folder / "train.iob2").write_text("".join(f"Ada\tB-PER\n{text}\tO\n\n" for text in texts))
+    paragraphs = [
+        {
+            "context": f"film {text}",
+            "qas": [{"id": text, "question": "what", "answers": [{"text": "film", "answer_start": 0}]}],
+        }
+        for text in texts
+    ]
+    (folder / "train.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    (folder / "dev.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs[:1]}]}))
     (folder / "questions.csv").write_text("id,question,context\n1,who is it,the film is good\n")
     subprocess.run(["gzip", "-k", "reviews.csv", "questions.csv"], cwd=folder, check=True)
     for name in ("my-checkpoint", "my-teacher", "my-student"):
         shutil.copytree(checkpoint, folder / name)
     shutil.copytree(tiny_fp32, folder / "my-bundle")
-    tiny_checkpoint(folder / "my-answerer", head="question-answering")
+    word_answerer(folder / "my-answerer", ["film"])
     for name in ("my-tagger", "my-smaller-tagger"):
-        tiny_checkpoint(folder / name, head="token-classification", labels=("O", "B-PER", "I-PER"))
+        word_tagger(folder / name, {"ada": "B-PER"})
     ours = [*Command.argv, "prepare", "texts.txt", "--out", "my-data"]
     subprocess.run(ours, cwd=folder, check=True, capture_output=True)
     return folder
