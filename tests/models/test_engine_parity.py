@@ -27,10 +27,15 @@ pytestmark = pytest.mark.parity
 
 CLOSE = 1e-4
 FAMILIES: tuple[ModelType, ...] = ("distilbert", "bert")
-TEXTS = {
+TEXTS: dict[str, list[Any]] = {
     "text-classification": [*sentences(40), {"text": "a good film", "text_pair": "it was boring"}],
     "feature-extraction": sentences(10),
     "fill-mask": [f"{text} [MASK] film" for text in sentences(10)] + ["the [MASK] is [MASK] good"],
+    "question-answering": [
+        {"question": question, "context": context}
+        for question, context in zip(sentences(10), sentences(10, seed=2), strict=True)
+    ],
+    "token-classification": sentences(10),
 }
 
 
