@@ -33,7 +33,8 @@ def draw(name: str, result: dict[str, Any], path: Path) -> None:
         left.plot(epochs, losses, color=LOSS)
         left.set_ylim(bottom=0)
         if evaluations := result["evaluations"]:
-            measure = [*evaluations[0]][3]  # after the step, the epoch and the loss
+            figures = evaluations[0].keys() - {"evaluation", "epoch", "loss"}
+            measure = next((name for name in evaluations[0] if name in figures), "loss")
             right = left.twinx()
             right.plot(
                 [line["epoch"] for line in evaluations],
