@@ -9,11 +9,12 @@ A teacher's tensors come without a gradient: who calls has computed them under `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own idiom
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.linalg import vector_norm
 
 from distilbert.models.heads import at_least_float32
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 IGNORED = -100  # the label of what is no label, as PyTorch has it
 SHORTEST = 1e-8  # a state of this norm or less has no direction
+CACHED = 1 << 19  # logits that are computed on at once: 2 MB
 
 
 def label_loss(logits: Tensor, labels: Tensor, problem_type: ProblemType) -> Tensor:
@@ -69,8 +71,36 @@ def soft_target_loss(
     masked, those not padding. Hinton et al. (2015), section 2, whose cross entropy differs by the teacher's entropy, a
     constant; T² keeps the gradient's size while T changes. In Sanh et al. (2019), section 2, it is L_ce.
     """
-    p, q = (F.log_softmax(_chosen(logits, where) / temperature, dim=-1) for logits in (teacher, student))
-    return F.kl_div(q, p, reduction="sum", log_target=True) * temperature**2
+    q, p = (logits if where is None else logits[where] for logits in (student, teacher))
+    loss: Tensor = _SoftTargets.apply(q.flatten(0, -2), p.flatten(0, -2), temperature)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _SoftTargets(torch.autograd.Function):
+    """`soft_target_loss` of `[rows, n]` and its gradient, T · (q - p), of as many rows at once as a cache holds.
+
+    PyTorch's own functions pass over all logits some twenty times, and a vocabulary's fit no cache (docs/lab.md).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+        rows = max(1, CACHED // student.shape[-1])
+        total, gradient = at_least_float32(student.new_zeros(())), torch.empty_like(student)
+        for own, *both in zip(
+            *(torch.split(logits, rows) for logits in (gradient, student, teacher)), strict=True
+        ):
+            log_q, log_p = (F.log_softmax(at_least_float32(logits) / temperature, dim=-1) for logits in both)
+            p = log_p.exp()
+            total += (p * (log_p - log_q)).sum()
+            own.copy_((log_q.exp() - p) * temperature)
+        ctx.save_for_backward(gradient)
+        return total * temperature**2
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_loss: Tensor) -> tuple[Tensor, None, None]:
+        [gradient] = ctx.saved_tensors
+        return gradient * of_loss, None, None
 
 
 def soft_span_loss(student: Tensor, teacher: Tensor, temperature: float, among: Tensor) -> Tensor:
