@@ -1,4 +1,4 @@
-"""The model that the package ships, on real data: int8 keeps what float32 knows."""
+"""The models that the package ships, on real data: int8 keeps what float32 knows."""
 
 from __future__ import annotations
 
@@ -51,3 +51,33 @@ def test_the_readme_and_the_card_say_what_was_measured(figures, embedded):
         int8 = f"{100 * row['int8']:.2f} %"
         assert any(name in line and int8 in line for line in readme.splitlines()), name
         assert int8 in card or name.startswith("SST-2 train"), name
+
+
+OTHERS = [
+    ("distilbert-uner", "ner-student", "ner/uner_ewt/dev.iob2.gz"),
+    ("distilbert-squad", "qa-student", "squad/dev.json.gz"),
+]
+
+
+@pytest.mark.parametrize(("name", "run", "data"), OTHERS)
+def test_the_f1_of_int8_is_within_half_a_point_of_float32_s_and_on_its_card(
+    shared, embedded, name, run, data
+):
+    bundle = embedded.parent / name
+    if not bundle.is_dir():
+        pytest.skip(f"the package ships no {name} yet: make {name} makes it from {run}")
+    line = [
+        sys.executable,
+        "-m",
+        "distilbert",
+        "score",
+        "--model",
+        name,
+        "--file",
+        shared / "data" / data,
+        "--json",
+    ]
+    int8 = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)["f1"]
+    float32 = json.loads((ROOT / "docs" / "runs" / f"{run}.json").read_text(encoding="utf-8"))["score"]["f1"]
+    assert abs(int8 - float32) <= 0.005
+    assert f"{100 * int8:.2f}" in (bundle / "README.md").read_text(encoding="utf-8")
