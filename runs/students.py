@@ -40,6 +40,7 @@ COMPARISONS = [
     Comparison("sst2-narrow", "sst2-teacher", None),
     Comparison("sst2-three", "sst2-teacher", None),
     Comparison("banking77-student", "banking77-teacher", None),
+    Comparison("imdb-student", "imdb-teacher", "imdb-twin"),
 ]
 
 
