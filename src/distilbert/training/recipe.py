@@ -119,10 +119,11 @@ class FinetuneRecipe(RowsRecipe):
 
     @model_validator(mode="after")
     def _suits_its_task(self) -> Self:
-        if self.task in ("token-classification", "question-answering"):
-            for name in ("column", "pair_column", "label_column", "problem_type"):
-                if getattr(self, name) != FinetuneRecipe.model_fields[name].default:
-                    raise ValueError(f"{name} is no knob of task {self.task}, but of text-classification")
+        of_classifiers = ("column", "pair_column", "label_column", "problem_type")
+        others = {"token-classification": of_classifiers, "question-answering": (*of_classifiers, "labels")}
+        for name in others.get(self.task, ()):
+            if getattr(self, name) != FinetuneRecipe.model_fields[name].default:
+                raise ValueError(f"{name} is no knob of task {self.task}, but of text-classification")
         return self
 
 
@@ -232,6 +233,12 @@ class ReaderRecipe(LabelledRecipe, StudentRecipe):
     soft_weight: Weight = 1.0  # T² · KL from the teacher's answers
     label_weight: Weight = 0.0  # the labels' own loss
     cosine_weight: Weight = 1.0  # 1 - cos of the last states of all tokens
+
+    @model_validator(mode="after")
+    def _suits_its_task(self) -> Self:
+        if self.task == "question-answering" and self.labels is not None:
+            raise ValueError("labels is no knob of task question-answering, but of token-classification")
+        return self
 
     def _all_weights(self) -> dict[str, float]:
         """By their names in `training.readers`."""

@@ -18,9 +18,9 @@ from distilbert.errors import DataError
 from distilbert.files.conll import read_conll
 from distilbert.metrics.entities import OUTSIDE, scheme_of, split_label
 from distilbert.tasks.tokens import tokens_of_words
-from distilbert.training.data import Source, Texts, draw_rows, hold_back
+from distilbert.training.data import Source, Texts
 from distilbert.training.losses import IGNORED
-from distilbert.training.tables import tell_of_cut
+from distilbert.training.tables import as_asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,14 +117,7 @@ def tagged_tables(
         path: _tagged(sentences, names, tokenizer, recipe.max_length, padding)
         for path, sentences in files.items()
     }
-    train, dev = read[recipe.train], read.get(recipe.dev or "")
-    if recipe.hold_back:
-        training, judging = hold_back(train.texts, recipe.hold_back)
-        train, dev = train.take(training), train.take(judging)
-    if recipe.max_rows is not None:
-        train = train.take(draw_rows(train.texts, recipe.max_rows))
-    tell_of_cut(recipe, train.texts)
-    return train, dev, names
+    return *as_asked(recipe, read[recipe.train], read.get(recipe.dev or "")), names
 
 
 def _tagged(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from distilbert.errors import TruncationWarning
 from distilbert.training.data import Texts, draw_rows, hold_back, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Self
 
     import numpy as np
     from numpy.typing import NDArray
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
     from distilbert.files.tables import Row
     from distilbert.text.tokenizer import DistilBertTokenizer
     from distilbert.training.recipe import LabelledRecipe, RowsRecipe
+
+
+class Rows(Protocol):
+    """Texts with what is to be learnt of each."""
+
+    @property
+    def texts(self) -> Texts:
+        """The texts."""
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """These rows alone, in this order."""
+
+
+R = TypeVar("R", bound=Rows)
 
 
 class Table(NamedTuple):
@@ -39,23 +54,24 @@ def read_tables(
         columns = recipe.column, recipe.pair_column
         return Table(*read_texts(path, tokenizer, *columns, recipe.max_length, reader(path)))
 
-    train = read(recipe.train)
-    dev = read(recipe.dev) if recipe.dev else None
+    return as_asked(recipe, read(recipe.train), read(recipe.dev) if recipe.dev else None)
+
+
+def as_asked(recipe: LabelledRecipe, train: R, dev: R | None) -> tuple[R, R | None]:
+    """The rows to train on and those to judge by: `hold_back` of `train`, `max_rows` of what is left.
+
+    Warns if rows to train on were too long. Raises `OptionError` where there are too few.
+    """
     if recipe.hold_back:
         training, judging = hold_back(train.texts, recipe.hold_back)
         train, dev = train.take(training), train.take(judging)
     if recipe.max_rows is not None:
         train = train.take(draw_rows(train.texts, recipe.max_rows))
-    tell_of_cut(recipe, train.texts)
-    return train, dev
-
-
-def tell_of_cut(recipe: LabelledRecipe, texts: Texts) -> None:
-    """Warn if rows to train on were too long."""
-    if cut := int(texts.cut.sum()):
+    if cut := int(train.texts.cut.sum()):
         warnings.warn(
             f"{recipe.train}: {cut:,} rows are longer than {recipe.max_length} tokens, and were cut "
             "(max_length).",
             TruncationWarning,
-            stacklevel=3,
+            stacklevel=2,
         )
+    return train, dev
