@@ -52,7 +52,9 @@ def main() -> None:
     for name, sentences in zip(("train", "held_back"), parts, strict=True):
         text = "".join(f"{sentence}\n\n" for sentence in sentences)
         (out / f"{name}.iob2").write_text(text, encoding="utf-8")
-        print(f"{out / name}.iob2: {len(sentences):,} sentences of {len({*map(document, sentences)}):,} documents")
+        print(
+            f"{out / name}.iob2: {len(sentences):,} sentences of {len({*map(document, sentences)}):,} documents"
+        )
 
 
 if __name__ == "__main__":

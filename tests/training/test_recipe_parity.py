@@ -106,6 +106,7 @@ GENERAL = {"task": "fill-mask", "teacher": "t", "data": "d"}
         (GENERAL | {"train": "t"}, "train is no knob of task fill-mask, but of text-classification"),
         (TAUGHT | {"data": "d"}, "data is no knob of task text-classification, but of fill-mask"),
         (TAUGHT | {"task": "question-answering", "labels": ["a"]}, "labels is no knob of task question-ans"),
+        (TAUGHT | {"task": "question-answering", "unlabelled": ["u"]}, "unlabelled is no knob of task quest"),
         (GENERAL | {"wieght": 1.0}, "wieght is no knob"),
         ({"task": "fill-mask", "data": "d"}, "teacher is missing"),
         (GENERAL | {"soft_on": "some"}, "soft_on should be 'all' or 'masked', not 'some'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from distilbert.errors import TruncationWarning
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from distilbert.files.tables import Row
     from distilbert.text.tokenizer import DistilBertTokenizer
-    from distilbert.training.recipe import LabelledRecipe, RowsRecipe
+    from distilbert.training.recipe import LabelledRecipe, RowsRecipe, TaughtRecipe
 
 
 class Rows(Protocol):
@@ -75,3 +76,31 @@ def as_asked(recipe: LabelledRecipe, train: R, dev: R | None) -> tuple[R, R | No
             stacklevel=2,
         )
     return train, dev
+
+
+def files_of(recipe: TaughtRecipe) -> dict[str, Path]:
+    """The files whose contents a run depends on, by what each is for."""
+    files = {
+        "train": recipe.train,
+        **{f"unlabelled {number}": path for number, path in enumerate(recipe.unlabelled)},
+    }
+    return {
+        name: Path(path) for name, path in {**files, **({"dev": recipe.dev} if recipe.dev else {})}.items()
+    }
+
+
+def unlabelled_texts(
+    recipe: TaughtRecipe, tokenizer: DistilBertTokenizer, column: str, pair_column: str | None = None
+) -> list[Texts]:
+    """The texts of each of a recipe's tables without labels, less its empty rows.
+
+    They stand in `column` where the recipe names no other. Raises what `read_texts` raises, and `OptionError` for a
+    table with fewer than `max_unlabelled`.
+    """
+    found, most = [], recipe.max_unlabelled
+    for path in recipe.unlabelled:
+        texts, _ = read_texts(
+            path, tokenizer, recipe.unlabelled_column or column, pair_column, recipe.max_length
+        )
+        found.append(texts if most is None else texts.take(draw_rows(texts, most, knob="max_unlabelled")))
+    return found
