@@ -310,7 +310,7 @@ def led_out(path: Path) -> None:
         (lambda p: (p.bundle() / "README.md").unlink(), "model", 1, ["README.md cannot be read"]),
         (lambda p: p.bundle(task="chess"), "model", 1, ["names the task 'chess'"]),
         (lambda p: p.bundle(gate={"engine": []}), "model", 1, ["a gate without figures"]),
-        (lambda p: p.bundle(gate=[1]), "model", 1, ["a gate without figures"]),
+        (lambda p: p.bundle(gate=[1]), "model", 1, ["is not a bundle's manifest", "figures by engine"]),
         (lambda p: p.bundle(), "model --revision v1", 2, ["revision is 'v1'"]),
         (lambda _: None, "", 2, ["Missing argument 'MODEL'"]),
     ],

@@ -80,13 +80,13 @@ class OpenVinoEngine:
         try:
             request.infer({name: inputs[name] for name in self._fed}, share_inputs=True)
             named = {name: np.array(request.get_tensor(name).data) for name in self.output_names}
-        except _REFUSALS as error:
+            if "positions" in inputs and "positions" in self.input_names and "positions" not in self._fed:
+                named = {name: _picked(rows, inputs["positions"]) for name, rows in named.items()}
+        except (*_REFUSALS, IndexError) as error:
             raise EngineError(
                 f"OpenVINO could not run {shown(self._model)}: {first_line(error)}", OTHER_TOKENIZER
             ) from error
         self._idle.append(request)
-        if "positions" in inputs and "positions" in set(self.input_names) - set(self._fed):
-            named = {name: _picked(rows, inputs["positions"]) for name, rows in named.items()}
         check_shapes(self._model, self._outputs, inputs, named)
         return named
 
