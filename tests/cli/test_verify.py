@@ -14,6 +14,7 @@ from tiny import tiny_checkpoint
 from distilbert.compile import verify
 from distilbert.engines.choice import installed
 from distilbert.errors import DistilBertError
+from distilbert.files.bundle import read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +57,32 @@ def test_int8_that_was_not_judged_on_an_engine_is_not_verified_on_it(
         assert (outcome.code, outcome.out) == (1, "")
         assert outcome.err.startswith("error: bundle is int8 that passed no gate on openvino")
         assert "Compile it again with openvino installed" in outcome.err
+
+
+ON_EMBEDDED = {
+    "classify": ["classify", "Dull."],
+    "score": ["score", "--file", "labelled.csv"],
+    "report": ["report", "distilbert-sst2", "checkpoint", "--data", "labelled.csv", "--out", "report"],
+    "verify": ["verify", "distilbert-sst2"],
+}
+
+
+@pytest.mark.parametrize("line", ON_EMBEDDED.values(), ids=ON_EMBEDDED)
+def test_every_command_asks_the_engine_that_it_is_told_to(
+    line: list[str], distilbert: Command, here: Path, embedded: Path, tiny_classifier: Path
+) -> None:
+    if "openvino" in read_manifest(embedded / "bundle.json").gate:
+        pytest.skip("the embedded model runs on both engines")
+    (here / "checkpoint").symlink_to(tiny_classifier)
+    (here / "labelled.csv").write_text("text,label\nDull.,NEGATIVE\nFine.,POSITIVE\n")
+    outcome = distilbert(*line, "--engine", "openvino")
+    assert outcome.code == 1
+    assert "int8 that passed no gate on openvino" in outcome.err
+
+
+@pytest.mark.parametrize("command", ["answer", "tag"])
+def test_taggers_and_answerers_may_be_told_too(command: str, distilbert: Command) -> None:
+    assert "--engine [onnxruntime|openvino]" in distilbert(command, "--help").out
 
 
 def test_an_encoder_s_bundle_is_verified_too(distilbert: Command, here: Path) -> None:
