@@ -16,6 +16,7 @@ import pytest
 from tiny import tiny_checkpoint
 
 from distilbert.compile import compile_checkpoint
+from distilbert.engines.choice import installed
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
 from distilbert.errors import EngineError, NotInstalledError
 from distilbert.files.bundle import open_bundle
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
     from distilbert.engines.base import Floats
 
-pytest.importorskip("openvino", reason="needs the extra openvino")
+if installed("openvino") is None:
+    pytest.skip("needs the extra openvino", allow_module_level=True)
 
 from distilbert.engines.openvino import OpenVinoEngine, import_openvino
 
