@@ -106,10 +106,14 @@ class Graph:
 
         self._model = onnx.load(path)
         self.nodes = {node.name: node for node in self._model.graph.node}
-        self._users = defaultdict(set)
+        self._users: dict[str, set[str]] = defaultdict(set)
         for node in self._model.graph.node:
             for name in node.input:
                 self._users[name].add(node.name)
+        # Shapes are not inferred through a Slice up to the texts' own length: here that is a constant for each batch.
+        graph = self._model.graph
+        graph.node.remove(self.nodes["length"])
+        self._length = graph.initializer.add(name="length", data_type=onnx.TensorProto.INT64, dims=[1])
         self._tensors: dict[tuple[int, int], dict[str, Tensor]] = {}
 
     def tensors(self, batch: tuple[int, int]) -> dict[str, Tensor]:
@@ -121,7 +125,8 @@ class Graph:
             for value in self._model.graph.input:
                 for dimension, size in zip(value.type.tensor_type.shape.dim, batch, strict=True):
                     dimension.dim_value = size
-            found = shape_inference.infer_shapes(self._model, data_prop=True).graph
+            self._length.int64_data[:] = batch[1:]
+            found = shape_inference.infer_shapes(self._model).graph
             typed = {
                 value.name: (
                     value.type.tensor_type.elem_type,
