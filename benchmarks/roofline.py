@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -77,9 +79,9 @@ def session_kernels(path: Path, batches: Sequence[Any], workers: int, rounds: in
 
     with tempfile.TemporaryDirectory() as folder, patch.object(onnxruntime, "SessionOptions", Profiled):
         engine = OnnxRuntimeEngine(path, workers)
-        beside_each_other(engine.run, batches, workers, rounds)
+        calls = beside_each_other(engine.run, batches, workers, rounds)
         events = json.loads(Path(engine._session.end_profiling()).read_text(encoding="utf-8"))
-    return by_round(events, len(batches))[1:]
+    return with_the_rest(by_round(events, len(batches)), calls)[1:]
 
 
 def by_round(events: Iterable[Mapping[str, Any]], batches: int) -> list[list[Kernel]]:
@@ -131,8 +133,9 @@ def request_kernels(path: Path, batches: Sequence[Any], workers: int, rounds: in
             for nodes in [stands_for.get(row.node_name, [row.node_name])]
         ]
 
-    answers = beside_each_other(run, batches, workers, rounds)
-    return [[kernel for kernels in round_ for kernel in kernels] for round_ in answers[1:]]
+    calls = beside_each_other(run, batches, workers, rounds)
+    kernels = [[kernel for _, found in round_ for kernel in found] for round_ in calls]
+    return with_the_rest(kernels, calls)[1:]
 
 
 def leading(names: Iterable[str]) -> str:
@@ -155,12 +158,36 @@ ENGINES = {"onnxruntime": session_kernels, "openvino": request_kernels}
 
 def beside_each_other(
     run: Callable[[Any], Any], batches: Sequence[Any], workers: int, rounds: int
-) -> list[list[Any]]:
-    """All batches in each round, as a pipeline hands them to its workers; a round more, the first, warms up."""
-    from concurrent.futures import ThreadPoolExecutor
+) -> list[list[tuple[float, Any]]]:
+    """All batches in each round, as a pipeline hands them to its workers: each call's seconds and answer.
+
+    There is a round more, the first, which warms up.
+    """
+
+    def timed(inputs: Any) -> tuple[float, Any]:
+        begun = time.perf_counter()
+        answer = run(inputs)
+        return time.perf_counter() - begun, answer
 
     with ThreadPoolExecutor(workers) as pool:
-        return [list(pool.map(run, batches)) for _ in range(rounds + 1)]
+        return [list(pool.map(timed, batches)) for _ in range(rounds + 1)]
+
+
+def with_the_rest(
+    rounds: Sequence[Sequence[Kernel]], calls: Sequence[Sequence[tuple[float, Any]]]
+) -> list[list[Kernel]]:
+    """Each round's kernels, and what its calls took beside them, the profiler's own work included."""
+    return [
+        [
+            *kernels,
+            Kernel(
+                "between operators",
+                sum(seconds for seconds, _ in made) - sum(kernel.seconds for kernel in kernels),
+                Cost(),
+            ),
+        ]
+        for kernels, made in zip(rounds, calls, strict=True)
+    ]
 
 
 def measure_peak(threads: int, seconds: float = 0.5) -> Peak:
