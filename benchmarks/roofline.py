@@ -4,11 +4,12 @@
 
 Sentences of SST-2 dev, then reviews of IMDb of 384 tokens and more, go through the engine in the batches that a
 pipeline makes, as many beside each other as it has workers, with the engine's own profiler on (it costs a little:
-this is no figure of speed). Operators that do the same in each layer are one row. Their time is a round's, summed over
-workers; the median of the rounds. A multiplication and an addition are 2 operations. Bytes are those of inputs and
-outputs, read or written once. At best an operator takes as long as its operations at the peak, or its bytes at the
-bandwidth of a working set of its size, whichever is more; both are measured first, by `peak.c`, on as many threads as
-there are workers, of which one has its share. The gap is the rest. Use an idle machine.
+this is no figure of speed). Operators that do the same in each layer are one row. Their time is a round's, summed
+over workers: the median of the rounds, for OpenVINO their mean. A multiplication and an addition are 2 operations.
+Bytes are those of inputs and outputs, read or written once. At best an operator takes as long as its operations at
+the peak, or its bytes at the bandwidth of a working set of its size, whichever is more; both are measured first, by
+`peak.c`, on as many threads as there are workers, of which one has its share. The gap is the rest. Use an idle
+machine.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import numpy as np
 from costs import KINDS, Cost, Graph, added, cost, kind
 
 if TYPE_CHECKING:
@@ -107,35 +109,63 @@ def by_round(events: Iterable[Mapping[str, Any]], batches: int) -> list[list[Ker
     return [rounds[number] for number in sorted(rounds)]
 
 
+@dataclass
+class Stream:
+    """A model of OpenVINO's that runs one batch at a time, and how many it has run."""
+
+    model: Any
+    request: Any
+    calls: int = 0
+
+    def seconds(self) -> dict[str, float]:
+        """Of each node, of all calls together: what the counters give is a mean."""
+        return {
+            row.node_name: row.real_time.total_seconds() * self.calls
+            for row in self.request.get_profiling_info()
+        }
+
+
 def request_kernels(path: Path, batches: Sequence[Any], workers: int, rounds: int) -> list[list[Kernel]]:
-    """By OpenVINO's counters, one request a worker: the kernels of each round."""
+    """By OpenVINO's counters, a model a worker. They count means over all calls, so these are one round: the mean."""
     import openvino
 
-    graph, core, mine = Graph(path), openvino.Core(), threading.local()
-    # Two more threads than streams would be idle; in bfloat16 answers move with the batch (DESIGN).
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": workers, "INFERENCE_NUM_THREADS": workers}
-    model = core.compile_model(core.read_model(path), "CPU", {**settings, "PERF_COUNT": True})
+    graph, core, free = Graph(path), openvino.Core(), SimpleQueue()
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1,
+        "ENABLE_CPU_PINNING": False, "PERF_COUNT": True,
+    }  # fmt: skip
+    models = [core.compile_model(core.read_model(path), "CPU", settings) for _ in range(workers)]
+    streams = [Stream(model, model.create_infer_request()) for model in models]
+    for stream in streams:
+        free.put(stream)
+    names = [value.get_any_name() for value in models[0].inputs]
+    # Two threads that are the first to read an array each wait for the other, for ever (2026.4): so nobody's is first.
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
+
+    def run(inputs: Mapping[str, Any]) -> None:
+        stream = free.get()
+        stream.request.infer({name: inputs[name] for name in names})
+        stream.calls += 1
+        free.put(stream)
+
+    beside_each_other(run, batches, workers, 1)  # each shape's kernels are made
+    before = [stream.seconds() for stream in streams]
+    calls = beside_each_other(run, batches, workers, rounds - 1)
+    spent: dict[str, float] = defaultdict(float)
+    for stream, earlier in zip(streams, before, strict=True):
+        for name, seconds in stream.seconds().items():
+            spent[name] += max(0.0, seconds - earlier[name]) / (rounds * len(batches))
     stands_for = {
         node.get_friendly_name(): node.get_rt_info()["originalLayersNames"].astype(str).split(",")
-        for node in model.get_runtime_model().get_ops()
+        for node in models[0].get_runtime_model().get_ops()
     }
-    names = [value.get_any_name() for value in model.inputs]
-
-    def run(inputs: Mapping[str, Any]) -> list[Kernel]:
-        if not hasattr(mine, "request"):
-            mine.request = model.create_infer_request()
-        mine.request.infer({name: inputs[name] for name in names})
-        batch = inputs["input_ids"].shape
-        return [
-            Kernel(leading(nodes), row.real_time.total_seconds(), graph.cost(nodes, batch))
-            for row in mine.request.get_profiling_info()
-            if row.status == openvino.ProfilingInfo.Status.EXECUTED
-            for nodes in [stands_for.get(row.node_name, [row.node_name])]
-        ]
-
-    calls = beside_each_other(run, batches, workers, rounds)
-    kernels = [[kernel for _, found in round_ for kernel in found] for round_ in calls]
-    return with_the_rest(kernels, calls)[1:]
+    kernels = [
+        Kernel(leading(stands_for[name]), seconds, graph.cost(stands_for[name], batch["input_ids"].shape))
+        for name, seconds in spent.items()
+        if name in stands_for  # the others were put into one of these
+        for batch in batches
+    ]
+    return with_the_rest([kernels], [[(seconds / rounds, None) for made in calls for seconds, _ in made]])
 
 
 def leading(names: Iterable[str]) -> str:
