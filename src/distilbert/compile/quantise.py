@@ -138,7 +138,7 @@ def _first_past(
             return closest
     assert closest is not None
     percentile = closest.percentile
-    say("looking for the linears that int8 errors_withouts most")
+    say("looking for the linears that int8 hurts most")
     errors = errors_without(percentile, keep_float)
     for name in sorted(errors, key=errors.__getitem__)[:most]:
         keep_float |= {name}

@@ -146,6 +146,8 @@ def import_openvino() -> Any:
     finally:
         if ours:
             del sys.modules["openvino_telemetry"]
+    # Its bindings look NumPy up at their first array; two threads that do so at once wait for each other for ever.
+    openvino.Tensor(np.zeros(1, np.float32)).data  # noqa: B018
     return openvino
 
 
