@@ -170,7 +170,7 @@ def time_models(
             return time.perf_counter() - start
 
         kept = [_round([*opened], seconds, rows, draw, tell) for _ in range(rounds + 1)][1:]
-    return Timings(_machine(), next(iter(opened.values())).engine.workers, len(rows), kept)
+    return Timings(machine(), next(iter(opened.values())).engine.workers, len(rows), kept)
 
 
 def _round(
@@ -191,7 +191,8 @@ def _round(
     return Round(order, at_once, milliseconds)
 
 
-def _machine() -> dict[str, str]:
+def machine() -> dict[str, str]:
+    """What a timing was made on: processor, system, versions."""
     from importlib.metadata import version
 
     processor = platform.processor() or platform.machine()
