@@ -65,7 +65,7 @@ class GateError(DistilBertError):
 
 
 class EngineError(DistilBertError):
-    """An engine that is not installed, or a graph that it cannot load or run."""
+    """A graph that an engine cannot load or run, or int8 on an engine whose gate it did not pass."""
 
 
 class TrainingError(DistilBertError):

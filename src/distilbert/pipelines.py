@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
-from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
-from distilbert.engines.outputs import outputs_of
+from distilbert.engines.choice import load_engine
 from distilbert.errors import OptionError
 from distilbert.files.config import DistilBertConfig
 from distilbert.runtime import (
@@ -121,6 +120,7 @@ def pipeline(
     revision: str | None = None,
     device: object = None,
     threads: int | None = None,
+    engine: str | None = None,
     **options: Any,
 ) -> TextPipeline[Any]:
     """Text in, answers out, called as transformers' `pipeline`.
@@ -131,7 +131,9 @@ def pipeline(
     without one, the model that the package ships for the task, if it does. Of a checkpoint with any head, feature
     extraction takes the encoder. `tokenizer`: by default the model's own. `revision`: a branch, tag or commit of a
     `model` on the hub. `threads`: batches computed at the same time, by default as many as there are processors.
-    `options` are the defaults of each call, such as `top_k`.
+    `engine`: "onnxruntime" or "openvino" (extra `openvino`); by default ONNX Runtime, or OpenVINO where it is there,
+    the model's int8 passed its gate on it, and it is faster on this machine. `options` are the defaults of each call,
+    such as `top_k`.
 
     >>> pipeline("sentiment-analysis")("I love learning about DistilBERT!")[0]["label"]
     'POSITIVE'
@@ -147,9 +149,8 @@ def pipeline(
     if model is None:
         model = default_model(task)
     if isinstance(model, str | os.PathLike):
-        loaded: Model = load_model(task, model, revision, threads)
-    elif revision is not None or threads is not None:
-        given = f"revision is {revision!r}" if revision is not None else f"threads is {threads!r}"
+        loaded: Model = load_model(task, model, revision, threads, engine)
+    elif given := _given(revision=revision, threads=threads, engine=engine):
         raise OptionError(f"{given}, but the model is loaded already.", "Give it to from_pretrained.")
     elif getattr(model, "task", None) == task:
         loaded = model
@@ -162,7 +163,18 @@ def pipeline(
     return TASKS[loaded.task].pipeline(own, loaded.engine, loaded.config, **options)
 
 
-def load_model(task: str, name: Name, revision: str | None = None, threads: int | None = None) -> RunModel:
+def _given(**options: object) -> str:
+    """The first option that is not None, in the words of an error."""
+    return next((f"{name} is {value!r}" for name, value in options.items() if value is not None), "")
+
+
+def load_model(
+    task: str,
+    name: Name,
+    revision: str | None = None,
+    threads: int | None = None,
+    engine: str | None = None,
+) -> RunModel:
     """Load a model for `task`, or for the task that its files name where `task` is "". Raises as `pipeline` does."""
     bundle = find_bundle(name, head=TASKS[task].model.head if task else True, revision=revision)
     found = bundle.manifest.task
@@ -174,8 +186,7 @@ def load_model(task: str, name: Name, revision: str | None = None, threads: int 
             f"There are pipelines for {', '.join(TASKS)}; the classes run every model.",
         )
     config = DistilBertConfig.from_folder(bundle.folder)
-    engine = OnnxRuntimeEngine(bundle.graph, threads, outputs_of(found, config))
-    return TASKS[found].model(config, engine, bundle.folder)
+    return TASKS[found].model(config, load_engine(bundle, config, threads, engine), bundle.folder)
 
 
 def _tokenizer(tokenizer: Name | DistilBertTokenizer | None) -> DistilBertTokenizer:

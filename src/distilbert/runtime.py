@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
-from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
-from distilbert.engines.outputs import outputs_of
+from distilbert.engines.choice import load_engine
 from distilbert.errors import BundleError, CheckpointError, OptionError
 from distilbert.files.bundle import Bundle, is_bundle, open_bundle
 from distilbert.files.config import DistilBertConfig
@@ -117,13 +116,20 @@ class _RunModel(Generic[Output]):
 
     @classmethod
     def from_pretrained(
-        cls, name: str | os.PathLike[str], *, revision: str | None = None, threads: int | None = None
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        threads: int | None = None,
+        engine: str | None = None,
     ) -> Self:
         """Load an embedded model, a folder (checkpoint or bundle) or a model on the hub.
 
         A checkpoint is compiled to float32 once, into this machine's cache. `revision`: a branch, tag or commit of a
         model on the hub. `threads`: batches computed at the same time, by default as many as this process has
-        processors. Raises `ModelNotFoundError`, `HubError`, `ConfigError`, `CheckpointError` or `BundleError`.
+        processors. `engine`: "onnxruntime" or "openvino", by default the faster one here of those whose gate the model
+        passed. Raises `ModelNotFoundError`, `HubError`, `ConfigError`, `CheckpointError`, `BundleError`, `EngineError`
+        or, where the engine is not installed, `NotInstalledError`.
         """
         bundle = find_bundle(name, head=cls.head, revision=revision)
         if bundle.manifest.task != cls.task:
@@ -132,9 +138,7 @@ class _RunModel(Generic[Output]):
                 "Load it with the class of its own task, or name another model.",
             )
         config = DistilBertConfig.from_folder(bundle.folder)
-        return cls(
-            config, OnnxRuntimeEngine(bundle.graph, threads, outputs_of(cls.task, config)), bundle.folder
-        )
+        return cls(config, load_engine(bundle, config, threads, engine), bundle.folder)
 
     def __call__(
         self,

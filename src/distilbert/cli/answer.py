@@ -71,6 +71,7 @@ Examples:
 @options.revision
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a question.")
 @options.threads
+@options.engine
 def command(
     questions: tuple[str, ...],
     context: str | None,
@@ -89,6 +90,7 @@ def command(
     revision: str | None,
     as_json: bool,
     threads: int | None,
+    engine: str | None,
 ) -> None:
     """Answer QUESTIONs, or those of --file, and show each answer in its sentence.
 
@@ -110,7 +112,7 @@ def command(
     given = partial(rows_of, questions, file, format, keep, column or "", contexts)
     first = given()  # a file that is not there is told before the model is loaded
     named = model or default_model("question-answering")
-    loaded = load_model("question-answering", named, revision, threads)
+    loaded = load_model("question-answering", named, revision, threads, engine)
     searching = {"max_answer_len": max_answer_len, "handle_impossible_answer": handle_impossible_answer}
     answer = pipeline("question-answering", loaded, top_k=top_k, **searching)
 
@@ -124,7 +126,7 @@ def command(
             lambda: askable(given()),
             lambda window: map(partial(_flat, top_k=top_k), _answers(answer, window, text)),
             file=file,
-            model=loaded.folder,
+            model=loaded,
             options={
                 "--format": format,
                 "--column": column,

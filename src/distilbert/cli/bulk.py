@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from distilbert.files.resumable import ResumableTable
     from distilbert.files.tables import Row
+    from distilbert.pipelines import RunModel
 
     Answer: TypeAlias = Callable[[Iterable["Given"]], Iterable[Mapping[str, Any]]]
 
@@ -118,15 +119,15 @@ def write_answers(
     answer: Answer,
     *,
     file: str | None,
-    model: Path,
+    model: RunModel,
     options: Mapping[str, Any],
     resume: bool,
     done: str = "labelled",
 ) -> None:
     """Write `answer` of all `rows` to `out`, and say how many: piece by piece where --resume could go on with it.
 
-    `model`: the bundle's folder. It, `file` and `options`, by the names that a user knows, are what the answers
-    depend on. `rows` is called for each pass over them. `done`: what was done to each, to be told.
+    `model`, its engine, `file` and `options`, by the names that a user knows, are what the answers depend on. `rows` is
+    called for each pass over them. `done`: what was done to each, to be told.
     """
     from distilbert.files.resumable import resumable_table
     from distilbert.files.table_writer import write_rows
@@ -141,15 +142,15 @@ def write_answers(
     click.echo(f"{out}: {count:,} {'text' if count == 1 else 'texts'} {done}", err=True)
 
 
-def _made_from(file: str, model: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+def _made_from(file: str, model: RunModel, options: Mapping[str, Any]) -> dict[str, Any]:
     from distilbert.files.bundle import manifest_sha256
     from distilbert.files.cache import sha256
 
     return {
         "input": sha256(Path(file)),
-        "model": manifest_sha256(model),
+        "model": manifest_sha256(model.folder),
         "distilbert": __version__,
-        "onnxruntime": version("onnxruntime"),
+        "engine": f"{model.engine.library} {version(model.engine.library)}",
         **options,
     }
 

@@ -43,6 +43,7 @@ Examples:
 @options.as_json
 @options.long
 @options.threads
+@options.engine
 def command(
     texts: tuple[str, ...],
     file: str | None,
@@ -58,6 +59,7 @@ def command(
     as_json: bool,
     long: str | None,
     threads: int | None,
+    engine: str | None,
 ) -> None:
     """Label TEXTs, or the texts of --file, with a model: the embedded one unless --model names another.
 
@@ -73,7 +75,7 @@ def command(
         refuse_resume(file, out)
     rows = partial(rows_of, texts, file, format, keep, column, pair_column)
     first = rows()  # a file that is not there is told before the model is loaded
-    loaded = load_model("text-classification", model, revision, threads)
+    loaded = load_model("text-classification", model, revision, threads, engine)
     classify = pipeline("text-classification", loaded, long=long)
     if out:
         write_answers(
@@ -82,7 +84,7 @@ def command(
             rows,
             lambda window: _flat(_answers(classify, window, top_k)),
             file=file,
-            model=loaded.folder,
+            model=loaded,
             options={
                 "--format": format,
                 "--column": column,

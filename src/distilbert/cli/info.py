@@ -76,7 +76,8 @@ def _described(model: str, folder: Path) -> dict[str, Any]:
 
 def _bundle(folder: Path) -> tuple[Head, dict[str, Any]]:
     """A bundle's head, and what its manifest says; of one on the hub the graph need not be here."""
-    from distilbert.files.bundle import GRAPHS, MANIFEST, measure_bundle, read_manifest
+    from distilbert.engines.choice import foreseen_engine
+    from distilbert.files.bundle import GRAPHS, MANIFEST, Bundle, measure_bundle, read_manifest
     from distilbert.files.checkpoint import TASKS
 
     here = not _in_hub_cache(folder) or any((folder / graph).is_file() for graph in GRAPHS.values())
@@ -95,6 +96,7 @@ def _bundle(folder: Path) -> tuple[Head, dict[str, Any]]:
         "files": files,
         "here": here,
         "gate": _gate(folder, manifest),
+        "engine": foreseen_engine(Bundle(folder, manifest)),
         "made_by": manifest.made_by,
     }
 
@@ -182,6 +184,7 @@ def _rows(described: dict[str, Any]) -> dict[str, str]:
         "reads": f"at most {described['max_length']:,} tokens of a vocabulary of {described['vocab_size']:,}",
         "size": _size(described),
         "gate": "; ".join(f"{engine}: {figures['said']}" for engine, figures in gate.items()),
+        "engine": _engine(described),
         "runs": "in float32, compiled on first use; for int8: distilbert compile "
         f"{shlex.quote(described['model'])} --out my-bundle/ --calibrate texts.txt"
         if described["kind"] == "checkpoint"
@@ -193,6 +196,15 @@ def _rows(described: dict[str, Any]) -> dict[str, str]:
         "at home": "" if card.get("at_home") else _unsaid(described),
         "lies in": described["folder"],
     }
+
+
+def _engine(described: dict[str, Any]) -> str:
+    """What would run a bundle here, where its gate leaves a choice."""
+    if len(described.get("gate", {})) < 2:
+        return ""
+    return (
+        described["engine"] or f"the fastest of {', '.join(described['gate'])}, to be measured on first use"
+    )
 
 
 def _some(labels: list[str]) -> str:

@@ -46,6 +46,12 @@ long = click.option(
 threads = click.option(
     "--threads", type=click.IntRange(1), help="Batches computed at the same time [default: all processors]."
 )
+engine = click.option(
+    "--engine",
+    type=click.Choice(["onnxruntime", "openvino"]),
+    help="What computes [default: onnxruntime, or openvino where it is installed, MODEL's int8 passed its gate there, "
+    "and it is faster here].",
+)
 
 
 def told_of_texts() -> dict[str, Any]:

@@ -44,6 +44,7 @@ Examples:
 )
 @options.long
 @options.threads
+@options.engine
 def command(
     teacher: str,
     students: tuple[str, ...],
@@ -52,6 +53,7 @@ def command(
     rounds: int,
     timed_rows: int,
     threads: int | None,
+    engine: str | None,
     **_: Any,
 ) -> None:
     """Compare classifiers, taggers or answerers with TEACHER on labelled rows, and write what came out into FOLDER.
@@ -70,6 +72,7 @@ def command(
         rounds=rounds,
         timed_rows=timed_rows,
         threads=threads,
+        engine=engine,
         of_texts=options.told_of_texts(),
         counted=lambda total: counted_texts(total=total),
     )

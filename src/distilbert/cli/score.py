@@ -49,6 +49,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @options.long
 @options.threads
+@options.engine
 def command(*, as_json: bool, **asked: Any) -> None:
     """Score a model on FILE: its figures, each with its 95 % bootstrap interval over rows.
 

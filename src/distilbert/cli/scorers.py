@@ -53,6 +53,7 @@ class Asked:
     predictions: Path | None
     long: str | None
     threads: int | None
+    engine: str | None
 
 
 def score(asked: Asked, told_of_texts: Iterable[str]) -> Figures:
@@ -60,7 +61,7 @@ def score(asked: Asked, told_of_texts: Iterable[str]) -> Figures:
 
     Raises `OptionError` for what does not go with the model, `DataError` for a file that it cannot be scored on.
     """
-    loaded = load_model("", asked.model, asked.revision, asked.threads)
+    loaded = load_model("", asked.model, asked.revision, asked.threads, asked.engine)
     if loaded.task not in SCORERS:
         raise OptionError(
             f"{asked.model} is a model for {loaded.task}, not for text-classification.",

@@ -58,6 +58,7 @@ Examples:
 @options.revision
 @options.as_json
 @options.threads
+@options.engine
 def command(
     texts: tuple[str, ...],
     file: str | None,
@@ -71,6 +72,7 @@ def command(
     revision: str | None,
     as_json: bool,
     threads: int | None,
+    engine: str | None,
 ) -> None:
     """Find the entities in TEXTs, or in the texts of --file, and show each where it stands.
 
@@ -88,7 +90,7 @@ def command(
     rows = partial(rows_of, texts, file, format, keep, column)
     first = rows()  # a file that is not there is told before the model is loaded
     named = model or default_model("token-classification")
-    loaded = load_model("token-classification", named, revision, threads)
+    loaded = load_model("token-classification", named, revision, threads, engine)
     tag = pipeline("token-classification", loaded, aggregation_strategy=aggregation_strategy)
     columns = [*keep, "text", "entities"]
     if out:
@@ -99,7 +101,7 @@ def command(
             rows,
             lambda window: _answers(tag, window, in_cells=in_cells),
             file=file,
-            model=loaded.folder,
+            model=loaded,
             options={
                 "--format": format,
                 "--column": column,

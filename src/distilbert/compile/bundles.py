@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from distilbert import __version__
 from distilbert.compile.probes import make_probes
 from distilbert.compile.quantise import Int8, quantise
-from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
+from distilbert.engines.choice import ENGINES, ONNX_RUNTIME, installed, open_graph
 from distilbert.errors import CheckpointError, StorageError, TokenizerError
 from distilbert.files.atomic import atomic_folder
 from distilbert.files.bundle import GRAPHS, Manifest, is_bundle, write_manifest
@@ -25,6 +25,8 @@ from distilbert.text.tokenizer import DistilBertTokenizer
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from distilbert.engines.base import Engine
 
 
 def compile_checkpoint(
@@ -60,12 +62,13 @@ def compile_checkpoint(
         _check_vocabulary(source, tokenizer, config)
         say(f"{config.n_layers} layers of {config.dim}: building the float32 graph")
         graph = build_graph(checkpoint, FloatWeights(checkpoint.arrays)).SerializeToString()
-        engines = {"fp32": OnnxRuntimeEngine(graph)}
+        engines: dict[str, Engine] = {"fp32": open_graph(ONNX_RUNTIME, graph)}
         manifest = Manifest(task=TASKS[checkpoint.head], precision="fp32", made_by=_versions(), probes=[])
         if int8:
             chosen = quantise(checkpoint, tokenizer, engines["fp32"], int8, say)
             graph = chosen.graph
-            engines["int8"] = OnnxRuntimeEngine(graph)
+            engines["int8"] = open_graph(ONNX_RUNTIME, graph)
+            engines |= {name: open_graph(name, graph) for name in chosen.elsewhere}
             manifest = replace(manifest, precision="int8", gate=chosen.gate_figures(), int8=chosen.settings())
         manifest = replace(manifest, probes=make_probes(tokenizer, config, engines))
         path = folder / GRAPHS[manifest.precision]
@@ -120,6 +123,6 @@ def _digest(source: Path, head: bool) -> str:
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    packages = ("onnx", "onnxruntime", "tokenizers")
     made_by = {"distilbert": __version__, "python": platform.python_version()}
-    return {**made_by, **{package: version(package) for package in packages}}
+    engines = {name: found for name in ENGINES if (found := installed(name))}
+    return {**made_by, **{package: version(package) for package in ("onnx", "tokenizers")}, **engines}

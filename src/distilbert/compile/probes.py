@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
-from distilbert.engines.outputs import outputs_of
+from distilbert.engines.choice import ONNX_RUNTIME, load_engine
 from distilbert.errors import BundleError
 from distilbert.files.bundle import Probe, verify_files
 from distilbert.files.config import DistilBertConfig
@@ -44,29 +43,30 @@ KEPT_NUMBERS = 1024  # of each answer: a vocabulary's logits would be megabytes 
 def make_probes(
     tokenizer: DistilBertTokenizer, config: DistilBertConfig, engines: Mapping[str, Engine]
 ) -> list[Probe]:
-    """Answer every probe with the engines at hand, by precision: `fp32` and, if there is one, `int8`."""
+    """Answer every probe with the engines at hand: `fp32` and, if there are any, `int8` and those of other names."""
     probes = []
     for text in PROBES:
         inputs = read_one(tokenizer, config, text)
-        answers = {precision: answer_one(engine, inputs).tolist() for precision, engine in engines.items()}
-        probes.append(Probe(text, answers["fp32"], answers.get("int8")))
+        answers = {name: answer_one(engine, inputs).tolist() for name, engine in engines.items()}
+        probes.append(Probe(text, answers.pop("fp32"), answers.pop("int8", None), answers))
     return probes
 
 
-def verify(folder: Path) -> float:
+def verify(folder: Path, engine: str = ONNX_RUNTIME) -> float:
     """Read every byte of a bundle again and replay its probes; the largest difference found, 0.0 for equal bits.
 
-    Raises `BundleError` for a changed file, or a probe whose answer is further off than `TOLERANCE`.
+    Raises `BundleError` for a changed file, or a probe whose answer is further off than `TOLERANCE`; and what
+    `engines.choice.load_engine` does for an engine that cannot run the bundle.
     """
     bundle = verify_files(folder)
     config = DistilBertConfig.from_folder(folder)
     tokenizer = DistilBertTokenizer.from_folder(folder)
-    engine = OnnxRuntimeEngine(bundle.graph, outputs=outputs_of(bundle.manifest.task, config))
+    loaded = load_engine(bundle, config, engine=engine)
     precision = bundle.manifest.precision
     largest = 0.0
     for probe in bundle.manifest.probes:
-        stored = np.array(probe.int8 if precision == "int8" else probe.float32, np.float32)
-        answer = answer_one(engine, read_one(tokenizer, config, probe.text))
+        stored = np.array(_stored(probe, precision, engine), np.float32)
+        answer = answer_one(loaded, read_one(tokenizer, config, probe.text))
         difference = float(np.abs(answer - stored).max()) if answer.shape == stored.shape else np.inf
         if not difference <= TOLERANCE[precision]:
             raise BundleError(
@@ -75,6 +75,12 @@ def verify(folder: Path) -> float:
             )
         largest = max(largest, difference)
     return largest
+
+
+def _stored(probe: Probe, precision: str, engine: str) -> list[float]:
+    """What this engine answered when the bundle was made; nothing, where that was not kept."""
+    int8 = probe.int8 if engine == ONNX_RUNTIME else probe.elsewhere.get(engine)
+    return (int8 or []) if precision == "int8" else probe.float32
 
 
 def read_one(tokenizer: DistilBertTokenizer, config: DistilBertConfig, text: Text) -> dict[str, TokenIds]:

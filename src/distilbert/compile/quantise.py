@@ -1,20 +1,22 @@
 """int8 past its gate: calibrate, quantise, compare with float32, and try remedies until it is close enough.
 
-Remedies come in order of cost: wider clipping, then linears in float, those first that lower the error most.
+Remedies come in order of cost: wider clipping, then linears in float, those first that lower the error most. They are
+chosen on ONNX Runtime; on the other engines at hand the chosen graph is judged, and runs where it passes.
 What is compared, and on which texts, the caller says in a `Gate`: this room knows no task.
 """
 
 from __future__ import annotations
 
 import fnmatch
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from distilbert.compile.probes import read_one, thinned
+from distilbert.engines.choice import ENGINES, ONNX_RUNTIME, installed, open_graph
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
-from distilbert.errors import GateError, OptionError
+from distilbert.errors import EngineError, GateError, NotInstalledError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
     Inputs: TypeAlias = Mapping[str, TokenIds]
 
-ENGINE = "onnxruntime"
 PERCENTILES = (99.99, 99.999, 100.0)
 SENSITIVITY_TEXTS = 64
 MAX_FLOAT_SHARE = 0.25  # of the linears: with more in float, int8 is no longer worth its name
@@ -57,17 +58,19 @@ class Int8:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to quantise, its graph, and what the gate said of it."""
+    """One way to quantise, its graph, and what the gate said of it; `elsewhere`: on other engines that it passed."""
 
     percentile: float
     keep_float: frozenset[str]
     calibration_texts: int
     graph: bytes
     verdict: Verdict
+    elsewhere: Mapping[str, Verdict] = field(default_factory=dict)
 
     def gate_figures(self) -> dict[str, dict[str, Any]]:
         """For the manifest: the figures by engine."""
-        return {ENGINE: {**self.verdict.figures, "said": self.verdict.said}}
+        verdicts = {ONNX_RUNTIME: self.verdict, **self.elsewhere}
+        return {name: {**verdict.figures, "said": verdict.said} for name, verdict in verdicts.items()}
 
     def settings(self) -> dict[str, Any]:
         """For the manifest: how it was quantised."""
@@ -85,7 +88,10 @@ def quantise(
     int8: Int8,
     say: Callable[[str], None],
 ) -> Candidate:
-    """The first candidate that passes the gate. Raises `GateError` with the closest one's figures."""
+    """The first candidate that passes the gate on ONNX Runtime, judged on the other engines that are installed too.
+
+    Raises `GateError` with the closest one's figures.
+    """
     from distilbert.graph.encoder import linear_names
 
     names = linear_names(checkpoint.config)
@@ -103,6 +109,28 @@ def quantise(
         say(f"clipping at {percentile} %{kept}: {verdict.said}")
         return Candidate(percentile, keep_float, len(texts), graph, verdict)
 
+    def errors_without(percentile: float, kept: frozenset[str]) -> dict[str, float]:
+        """The error on a few calibration texts with one linear more in float, by its name."""
+        few = texts[:SENSITIVITY_TEXTS]
+        exact = _outputs(reference, few)
+        return {
+            name: _error(exact, _build(checkpoint, histograms, percentile, kept | {name}), few)
+            for name in names
+            if name not in kept
+        }
+
+    chosen = _first_past(attempt, errors_without, keep_float, int(len(names) * MAX_FLOAT_SHARE), say)
+    return replace(chosen, elsewhere=_judged_elsewhere(chosen.graph, gate, expected, say))
+
+
+def _first_past(
+    attempt: Callable[[float, frozenset[str]], Candidate],
+    errors_without: Callable[[float, frozenset[str]], dict[str, float]],
+    keep_float: frozenset[str],
+    most: int,
+    say: Callable[[str], None],
+) -> Candidate:
+    """Try remedies in order of cost, at most so many linears in float."""
     closest: Candidate | None = None
     for percentile in PERCENTILES:
         closest = _closer(closest, attempt(percentile, keep_float))
@@ -110,15 +138,9 @@ def quantise(
             return closest
     assert closest is not None
     percentile = closest.percentile
-    say("looking for the linears that int8 hurts most")
-    few = texts[:SENSITIVITY_TEXTS]
-    exact = _outputs(reference, few)
-    errors = {
-        name: _error(exact, _build(checkpoint, histograms, percentile, keep_float | {name}), few)
-        for name in names
-        if name not in keep_float
-    }
-    for name in sorted(errors, key=errors.__getitem__)[: int(len(names) * MAX_FLOAT_SHARE)]:
+    say("looking for the linears that int8 errors_withouts most")
+    errors = errors_without(percentile, keep_float)
+    for name in sorted(errors, key=errors.__getitem__)[:most]:
         keep_float |= {name}
         closest = _closer(closest, attempt(percentile, keep_float))
         if closest.verdict.passed:
@@ -127,6 +149,25 @@ def quantise(
         f"No int8 form of this model passes its gate. The closest: {closest.verdict.said}.",
         "Keep more in float with --keep-float, calibrate on texts like those it will read, or use fp32.",
     )
+
+
+def _judged_elsewhere(
+    graph: bytes, gate: Gate, expected: object, say: Callable[[str], None]
+) -> dict[str, Verdict]:
+    """What the gate says on other engines that are installed, of those that it passed: no gate, no int8 there."""
+    passed = {}
+    for name in ENGINES:
+        if name == ONNX_RUNTIME or installed(name) is None:
+            continue
+        try:
+            verdict = gate.judge(expected, gate.score(open_graph(name, graph)))
+        except (EngineError, NotInstalledError) as error:  # of what is installed, but does not work here
+            say(f"on {name}: not judged, so no int8 there: {error.fault}")
+            continue
+        say(f"on {name}: {verdict.said}" + ("" if verdict.passed else ": no int8 there"))
+        if verdict.passed:
+            passed[name] = verdict
+    return passed
 
 
 def _closer(closest: Candidate | None, candidate: Candidate) -> Candidate:

@@ -18,6 +18,10 @@ class Engine(Protocol):
     """A loaded graph. `run` may be called from `workers` threads at once with profit, from more without harm."""
 
     @property
+    def library(self) -> str:
+        """The package that computes, such as `onnxruntime`: answers are promised from one version of it."""
+
+    @property
     def input_names(self) -> tuple[str, ...]:
         """The arrays it takes: `input_ids`, `attention_mask`, for BERT `token_type_ids`; and `positions`, which may
         be left out, for a language model (`graph.heads`).

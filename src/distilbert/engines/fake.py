@@ -27,6 +27,7 @@ class FakeEngine:
     workers: int = 1
     input_names: tuple[str, ...] = ("input_ids", "attention_mask")
     output_names: tuple[str, ...] = ("logits",)
+    library: str = "distilbert"
 
     def run(self, inputs: Mapping[str, TokenIds]) -> dict[str, Floats]:
         """See `Engine.run`."""

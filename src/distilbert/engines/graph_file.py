@@ -1,4 +1,4 @@
-"""What a graph's file may ask for, found out before ONNX Runtime opens it.
+"""What a graph's file may ask for, found out before an engine opens it.
 
 ONNX can name other files, hold loops and branches, and grow a few numbers to gigabytes. The graphs of our bundles do
 none of that: `read_graph` takes their form of ONNX and no other (weights in the file itself, no sub-graphs), and
@@ -106,16 +106,20 @@ class Graph:
     size: int
 
 
-def read_graph(path: Path) -> Graph:
+def read_graph(model: Path | bytes) -> Graph:
     """Read the structure of a graph in a bundle's form. Raises `GraphFault` for any other, and `OSError`."""
-    with path.open("rb") as file:
-        if not file.seek(0, 2):
-            raise GraphFault("is empty")
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    data = model if isinstance(model, bytes) else _mapped(model)
     try:
         return _graph(_only(_message(memoryview(data), _MODEL, "model"), "graph", "model"), len(data))
     except (IndexError, UnicodeDecodeError, TypeError) as error:
         raise GraphFault(_DAMAGED) from error
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        if not file.seek(0, 2):
+            raise GraphFault("is empty")
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _graph(data: memoryview, size: int) -> Graph:

@@ -9,9 +9,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from distilbert.engines.graph_file import GraphFault, read_graph
-from distilbert.engines.graph_sizes import check_graph
-from distilbert.engines.outputs import shape_fault
+from distilbert.engines.checking import (
+    AGAIN,
+    OTHER_TOKENIZER,
+    check_names,
+    check_shapes,
+    checked_graph,
+    first_line,
+    shown,
+)
 from distilbert.engines.threads import choose_threads
 from distilbert.errors import EngineError
 
@@ -22,8 +28,6 @@ if TYPE_CHECKING:
     from distilbert.engines.base import Floats, TokenIds
     from distilbert.engines.outputs import Shapes
 
-_AGAIN = "Compile the model again, or install the bundle again."
-
 
 class OnnxRuntimeEngine:
     """Runs a bundle's `.onnx` file (a path), or a graph that this process made (its bytes), on the processor.
@@ -32,6 +36,8 @@ class OnnxRuntimeEngine:
     `outputs` are those that a stranger's graph must give (`engines.outputs`), which every batch is held to.
     It can be pickled and survives a fork. Raises `EngineError` for a graph that ONNX Runtime refuses.
     """
+
+    library = "onnxruntime"
 
     def __init__(
         self, model: Path | bytes, threads: int | None = None, outputs: Shapes | None = None
@@ -42,12 +48,7 @@ class OnnxRuntimeEngine:
         inputs = (*self._session.get_inputs(), *self._session.get_overridable_initializers())
         self.input_names = tuple(value.name for value in inputs)
         self.output_names = tuple(value.name for value in self._session.get_outputs())
-        if outputs and sorted(outputs) != sorted(self.output_names):
-            raise EngineError(
-                f"{self._shown} gives {', '.join(self.output_names):.80}; for its task it must give "
-                f"{', '.join(outputs)}.",
-                _AGAIN,
-            )
+        check_names(model, outputs, self.output_names)
 
     def run(self, inputs: Mapping[str, TokenIds]) -> dict[str, Floats]:
         """See `Engine.run`."""
@@ -57,17 +58,11 @@ class OnnxRuntimeEngine:
             )
         except _runtime_errors() as error:
             raise EngineError(
-                f"ONNX Runtime could not run {self._shown}: {_first_line(error)}",
-                "Check that the tokenizer belongs to this model: `distilbert verify` does.",
+                f"ONNX Runtime could not run {shown(self._model)}: {first_line(error)}", OTHER_TOKENIZER
             ) from error
         named = dict(zip(self.output_names, cast("list[Floats]", outputs), strict=True))
-        if self._outputs and (fault := shape_fault(self._outputs, inputs, named)):
-            raise EngineError(f"{self._shown} {fault}.", _AGAIN)
+        check_shapes(self._model, self._outputs, inputs, named)
         return named
-
-    @property
-    def _shown(self) -> str:
-        return _shown(self._model)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"model": self._model, "threads": self.workers, "outputs": self._outputs}
@@ -83,7 +78,7 @@ def _open_session(model: Path | bytes) -> Any:
     import onnxruntime
 
     if not isinstance(model, bytes):  # bytes are a graph that this process made
-        _check(model)
+        checked_graph(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # it pays for one shape; every batch here has its own
@@ -93,22 +88,9 @@ def _open_session(model: Path | bytes) -> Any:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except _runtime_errors() as error:
         raise EngineError(
-            f"ONNX Runtime cannot load {_shown(model)}: {_first_line(error)}",
-            _AGAIN,
+            f"ONNX Runtime cannot load {shown(model)}: {first_line(error)}",
+            AGAIN,
         ) from error
-
-
-def _check(path: Path) -> None:
-    """Refuse a file that ONNX Runtime must not open: see `engines.graph_file`."""
-    try:
-        check_graph(read_graph(path))
-    except OSError as error:
-        fault = f"{path} cannot be read: {error.strerror}."
-    except GraphFault as error:
-        fault = f"{path} {error}."
-    else:
-        return
-    raise EngineError(fault, _AGAIN)
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
@@ -117,11 +99,3 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
 
     named = [value for value in vars(state).values() if isinstance(value, type)]
     return (RuntimeError, ValueError, *(kind for kind in named if issubclass(kind, Exception)))
-
-
-def _shown(model: Path | bytes) -> str:
-    return f"a graph of {len(model):,} bytes" if isinstance(model, bytes) else str(model)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -40,11 +40,15 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Probe:
-    """A text, its answer in float32 and, in an int8 bundle, in int8: `compile.probes.answer_one`."""
+    """A text, its answer in float32 and, in an int8 bundle, in int8: `compile.probes.answer_one`.
+
+    `elsewhere` are the int8 answers of other engines than ONNX Runtime on which it was let through, by their names.
+    """
 
     text: str
     float32: list[float]
     int8: list[float] | None = None
+    elsewhere: Mapping[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -192,11 +196,14 @@ def _parse(values: dict[str, Any]) -> Manifest:
             str(row["text"]),
             _floats(row["float32"]),
             None if row["int8"] is None else _floats(row["int8"]),
+            {engine: _floats(answer) for engine, answer in row.get("elsewhere", {}).items()},
         )
         for row in values["probes"]
     ]
     if values["precision"] not in GRAPHS:
         raise ValueError(f"precision {values['precision']!r} is none of {', '.join(GRAPHS)}")
+    if not isinstance(values.get("gate", {}), dict):
+        raise TypeError(f"figures by engine are not {values['gate']!r:.60}")
     return Manifest(**{**values, "files": files, "probes": probes})
 
 

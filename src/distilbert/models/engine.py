@@ -24,6 +24,7 @@ class TorchEngine:
     """
 
     workers = 1
+    library = "torch"
 
     def __init__(self, model: PretrainedModel) -> None:
         on_processor = model.device.type == "cpu"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import time
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from distilbert import __version__
+from distilbert.engines.speeds import processor
 from distilbert.errors import OptionError, TruncationWarning
 from distilbert.files.bundle import MANIFEST, is_bundle
 from distilbert.files.checkpoint import TASKS as HEADS
@@ -27,7 +27,7 @@ from distilbert.runtime import find_bundle
 from distilbert.tasks.labels import refuse_other_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from distilbert.files.bundle import Bundle
@@ -170,7 +170,8 @@ def time_models(
             return time.perf_counter() - start
 
         kept = [_round([*opened], seconds, rows, draw, tell) for _ in range(rounds + 1)][1:]
-    return Timings(machine(), next(iter(opened.values())).engine.workers, len(rows), kept)
+    libraries = {each.engine.library for each in opened.values()}
+    return Timings(machine(libraries), next(iter(opened.values())).engine.workers, len(rows), kept)
 
 
 def _round(
@@ -191,18 +192,14 @@ def _round(
     return Round(order, at_once, milliseconds)
 
 
-def machine() -> dict[str, str]:
-    """What a timing was made on: processor, system, versions."""
+def machine(libraries: Iterable[str]) -> dict[str, str]:
+    """What timings were made on: processor, system, and versions, of these libraries too."""
     from importlib.metadata import version
 
-    processor = platform.processor() or platform.machine()
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return {
-        "processor": processor,
+        "processor": processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "distilbert": __version__,
-        "onnxruntime": version("onnxruntime"),
+        **{library: version(library) for library in sorted(libraries)},
     }

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LONGEST = 300  # characters of a text that are shown; report.json has them all
 
+_ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+
 
 def blocks(figures: Figures) -> list[Block]:
     """The whole page: verdict, picture, table, disagreements, calibration, how it was measured."""
@@ -197,7 +199,9 @@ def _how(figures: Figures) -> Iterator[Block]:
     )
     yield Paragraph(
         f"Machine: {machine['processor']}, {machine['system']}; Python {machine['python']}, "
-        f"distilbert {machine['distilbert']}, ONNX Runtime {machine['onnxruntime']}."
+        f"distilbert {machine['distilbert']}, "
+        + ", ".join(f"{shown} {machine[name]}" for name, shown in _ENGINES.items() if name in machine)
+        + "."
     )
     yield Paragraph(
         "On disk: the files that run a model. Every answer is in predictions/, every timing in timings.json, every "

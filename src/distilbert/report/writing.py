@@ -37,6 +37,7 @@ def write_report(
     rounds: int,
     timed_rows: int,
     threads: int | None = None,
+    engine: str | None = None,
     of_texts: Mapping[str, Any] | None = None,
     counted: Counted = lambda _: nullcontext(lambda _: None),
 ) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def write_report(
     with atomic_folder(out) as folder:
         found = find_models(names)
         read = _read(names[0], found[0], data, of_texts or {})
-        options = {"threads": threads, **read.options}
+        options = {"threads": threads, "engine": engine, **read.options}
         with counted(_rows_to_read(len(found), len(read.rows), rounds, timed_rows)) as tell:
             write_predictions(folder, predict(found, Path(data).name, read, options, tell))
             write_timings(folder, time_models(found, read, timed_rows, rounds, options, tell))
