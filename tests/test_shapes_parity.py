@@ -9,7 +9,7 @@ import pytest
 from tiny import tiny_checkpoint
 
 pytestmark = pytest.mark.parity
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "shapes.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "widening.py"
 
 
 @pytest.mark.parametrize("family", ["distilbert", "bert"])

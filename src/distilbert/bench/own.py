@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from distilbert.bench.ways import Loaded, Setting
 from distilbert.pipelines import pipeline
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 def onnxruntime(source: Source) -> Loaded:
     """What the base install runs."""
-    return _loaded(source)
+    return _on("onnxruntime", source)
 
 
 def openvino(source: Source) -> Loaded:
     """The same bundle with the extra `openvino`."""
-    return _loaded(source, engine="openvino")
+    return _on("openvino", source)
 
 
-def _loaded(source: Source, **options: Any) -> Loaded:
+def _on(engine: str, source: Source) -> Loaded:
     classify = pipeline(
-        "text-classification", source.bundle, threads=source.threads, truncation=True, **options
+        "text-classification", source.bundle, threads=source.threads, engine=engine, truncation=True
     )
     workers = classify.engine.workers
     many = Setting(

@@ -87,7 +87,7 @@ def measure(
         _refuse_without_ours(name, running, left_out)
     return Measured(
         model=name,
-        machine=machine(),
+        machine=machine(["onnxruntime"]),
         threads=entries[0][1].threads,
         rounds=plan.rounds,
         texts={task.name: len(task.texts) for task in plan.tasks},

@@ -137,6 +137,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and closes the input
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    # ONNX Runtime, OpenVINO and NNCF tell their makers of their use, unless they are kept from it before their import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     worker = Worker()
     for line in sys.stdin:
         request = json.loads(line)

@@ -9,6 +9,7 @@ import numpy as np
 from distilbert.bench.peers.batches import SIZES, answering, padded, settings, tokeniser
 from distilbert.bench.peers.pytorch import classifier
 from distilbert.bench.ways import Loaded
+from distilbert.engines.openvino import import_openvino
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ def nncf_int8(source: Source) -> Loaded:
 
 
 def _loaded(source: Source, name: str, make: Any) -> Loaded:
-    import openvino
+    openvino = import_openvino()
 
     path = source.made / f"{name}.xml"
     if not path.exists():
@@ -64,7 +65,7 @@ def _one_after_another(compiled: Any) -> Run:
 
 
 def _beside_each_other(compiled: Any) -> Run:
-    import openvino
+    openvino = import_openvino()
 
     queue = openvino.AsyncInferQueue(compiled)
 
@@ -84,7 +85,7 @@ def _beside_each_other(compiled: Any) -> Run:
 
 
 def _convert(source: Source) -> Any:
-    import openvino
+    openvino = import_openvino()
     import torch
 
     model = classifier(source)
