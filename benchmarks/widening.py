@@ -49,7 +49,7 @@ def narrowed(checkpoint: Checkpoint) -> Checkpoint:
 
 def shortened(checkpoint: Checkpoint, layers: int = 3) -> Checkpoint:
     """The first layers alone: for speed alone."""
-    dropped = tuple(f"layer.{layer}." for layer in range(layers, checkpoint.config.n_layers))
+    dropped = tuple(f"transformer.layer.{layer}." for layer in range(layers, checkpoint.config.n_layers))
     arrays = {name: array for name, array in checkpoint.arrays.items() if not name.startswith(dropped)}
     return Checkpoint(dataclasses.replace(checkpoint.config, n_layers=layers), checkpoint.head, arrays)
 

@@ -43,7 +43,13 @@ def test_shapes_for_speed_alone_have_half_the_feed_forward_or_the_first_layers(t
     whole = read_checkpoint(folder, DistilBertConfig.from_folder(folder))
     half, short = narrowed(whole), shortened(whole, 3)
     assert half.config.hidden_dim == whole.config.hidden_dim // 2
-    assert half.arrays["layer.0.ffn.lin1.weight"].shape == (half.config.hidden_dim, whole.config.dim)
-    assert half.arrays["layer.0.ffn.lin2.weight"].shape == (whole.config.dim, half.config.hidden_dim)
+    assert half.arrays["transformer.layer.0.ffn.lin1.weight"].shape == (
+        half.config.hidden_dim,
+        whole.config.dim,
+    )
+    assert half.arrays["transformer.layer.0.ffn.lin2.weight"].shape == (
+        whole.config.dim,
+        half.config.hidden_dim,
+    )
     assert short.config.n_layers == 3
-    assert {name.split(".")[1] for name in short.arrays if name.startswith("layer.")} == {"0", "1", "2"}
+    assert {name.split(".")[2] for name in short.arrays if name.startswith("transformer.")} == {"0", "1", "2"}

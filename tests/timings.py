@@ -17,7 +17,7 @@ def found(
     labels += ["POSITIVE"] * (TEXTS - len(labels))
     times = [seconds, 2 * seconds, *[seconds] * (rounds - 2)]
     timed = Timed("16 texts", 0.25, labels, times, [[alone, alone, 2 * alone]] * rounds)
-    tasks = {task: timed for task in more.pop("tasks", (TASK,))}
+    tasks = dict.fromkeys(more.pop("tasks", (TASK,)), timed)
     settings: dict[str, Any] = {"precision": "int8", "gated": True, **more}
     return Found(
         name, settings["precision"], ours, {}, 50_000_000, [0.5], 120_000_000, settings["gated"], tasks
@@ -27,6 +27,5 @@ def found(
 def measured(*ways: Found, left_out: tuple[LeftOut, ...] = (), rounds: int = 3) -> Measured:
     """A run of these ways."""
     tasks = [task for way in ways for task in way.tasks]
-    return Measured(
-        "my-model", {"processor": "any"}, 2, rounds, dict.fromkeys(tasks, TEXTS), {TASK: ["POSITIVE"] * TEXTS}, ways, left_out
-    )  # fmt: skip
+    counts, gold = dict.fromkeys(tasks, TEXTS), {TASK: ["POSITIVE"] * TEXTS}
+    return Measured("my-model", {"processor": "any"}, 2, rounds, counts, gold, ways, left_out)

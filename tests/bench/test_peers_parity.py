@@ -38,7 +38,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Source]:
     return found
 
 
-@pytest.mark.parametrize("family", ["distilbert", "bert"])
+@pytest.mark.parametrize("family", ["distilbert", pytest.param("bert", marks=pytest.mark.full)])
 @pytest.mark.parametrize("way", QUICK, ids=lambda way: way.name)
 def test_a_peer_answers_as_float32_does(way: Way, family: str, folders: dict[str, Source]) -> None:
     if missing := way.missing():
@@ -55,6 +55,8 @@ def test_a_peer_answers_as_float32_does(way: Way, family: str, folders: dict[str
             answers = process.ask("answer", texts="some", alone=alone)
             for label, score, right in zip(answers["labels"], answers["scores"], scores, strict=True):
                 assert score == pytest.approx(right[label], abs=tolerance)
+    if not any(source.made.iterdir()):
+        return
     with WorkerProcess(way) as process:  # a second time, from what was made
         process.load(source)
         process.ask("texts", name="some", texts=TEXTS)
