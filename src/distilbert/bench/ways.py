@@ -157,7 +157,7 @@ PEERS = (
         (*_TORCH, "openvino"),
         ("openvino", "tokenizers"),
         "pip install transformers torch openvino",
-        "https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference.html",
+        "https://docs.openvino.ai/2025/openvino-workflow/running-inference/optimize-inference/high-level-performance-hints.html",
     ),
     Way(
         "OpenVINO, NNCF int8",
@@ -166,7 +166,7 @@ PEERS = (
         (*_TORCH, "openvino", "nncf"),
         ("openvino", "tokenizers"),
         "pip install transformers torch openvino nncf",
-        "https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training/"
+        "https://docs.openvino.ai/2025/openvino-workflow/model-optimization-guide/quantizing-models-post-training/"
         "basic-quantization-flow.html",
     ),
     Way(
@@ -176,7 +176,7 @@ PEERS = (
         (*_TORCH, "ctranslate2"),
         ("ctranslate2", "tokenizers"),
         "pip install transformers torch ctranslate2",
-        "https://opennmt.net/CTranslate2/guides/transformers.html#distilbert",
+        "https://opennmt.net/CTranslate2/guides/transformers.html",
     ),
 )
 WAYS: tuple[Way, ...] = (*OURS, *PEERS)

@@ -1,6 +1,6 @@
 """CTranslate2: the encoder in int8; the classifier's head, which it does not know, in numpy.
 
-As its guide has it for DistilBERT: https://opennmt.net/CTranslate2/guides/transformers.html#distilbert
+As its guide has it for DistilBERT: https://opennmt.net/CTranslate2/guides/transformers.html
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from distilbert.bench.ways import Source
 
 CALIBRATION_TEXTS = 300  # NNCF's default `subset_size`
-# Its makers' two hints: https://docs.openvino.ai/2026/openvino-workflow/running-inference/optimize-inference.html
+# Its makers' two hints: https://docs.openvino.ai/2025/openvino-workflow/running-inference/optimize-inference/high-level-performance-hints.html
 _LATENCY, _THROUGHPUT = "LATENCY", "THROUGHPUT"
 
 
