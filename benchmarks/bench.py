@@ -231,7 +231,8 @@ def _page(figures: Figures, found: Sequence[Bar], commit: str) -> list[str]:
     for measured, tasks in ((wide, (SENTENCES, REVIEWS)), (figures.shapes, (SENTENCES,))):
         for task in tasks:
             lines += ["", f"## {measured.texts[task]} {task}, {measured.model}", ""]
-            lines += _table([HEADS, *rows(measured, task)])
+            columns = slice(None if measured is wide else -1)  # shapes are no variants of one model: no flips
+            lines += _table([row[columns] for row in (HEADS, *rows(measured, task))])
         lines += ["", *(f"Not run: {left.name}: {left.reason}." for left in measured.left_out)]
     lines += ["", "Settings that were the fastest:", ""]
     lines += [f"- {each.name}: {each.tasks[SENTENCES].setting}" for each in wide.on(SENTENCES)]

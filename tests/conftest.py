@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(folder.cleanup)
     os.environ["DISTILBERT_CACHE"] = folder.name
     os.environ |= {"HF_HOME": f"{folder.name}/hugging-face", "HF_HUB_OFFLINE": "1"}
+    os.environ["DISTILBERT_ENGINE"] = "onnxruntime"  # and no choice that hangs on how busy this machine is
 
 
 @pytest.fixture(scope="session")

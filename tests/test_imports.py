@@ -15,7 +15,7 @@ import distilbert
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = ("torch", "transformers", "accelerate", "pandas", "onnx", "huggingface_hub", "rich")
+HEAVY = ("openvino", "torch", "transformers", "accelerate", "pandas", "onnx", "huggingface_hub", "rich")
 
 
 def modules_after(program: str, *arguments: object) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,6 +74,16 @@ def test_slow_ways_take_no_part_where_texts_are_long() -> None:
     ready = [each for each in slow if not each.missing()]
     assert steps(slow, Plan(tasks, rounds=1, starts=0)) == 3 * len(ready)
     assert {each.precision for each in slow} == {"fp32"}
+
+
+def test_the_reference_answers_where_it_is_too_slow_to_be_timed(source: Source) -> None:
+    slow = replace(way("contrary"), slow=True, reference=True)
+    tasks = [Task("short", TEXTS), Task("long", TEXTS, slow_ways=False)]
+    entries = [(each, source) for each in (OURS[0], slow, way("steady"))]
+    measured = measure("tiny", entries, Plan(tasks, rounds=1, starts=0), lambda: None)
+    assert [found.name for found in measured.on("short") if found.name == "contrary"]
+    assert [found.name for found in measured.on("long") if found.name == "contrary"] == []
+    assert measured.flips("long", measured.found[2]) == 3
 
 
 def test_every_peer_has_an_advice_to_cite_and_a_way_to_install_it() -> None:

@@ -514,6 +514,14 @@ COMPILES = [
         "Give more texts",
     ),
     case(
+        "a column of a file that has none",
+        lambda p: (p.checkpoint(), p.file("tags.iob2", "Ada\tB-PER\n\n")),
+        "compile model --out out --calibrate tags.iob2 --column word",
+        2,
+        "--column names a column, and tags.iob2 has none",
+        "Leave it out",
+    ),
+    case(
         "a gate that fails",  # three labels at random: their scores lie close to each other
         lambda p: tiny_checkpoint(p.folder / "model", labels=("A", "B", "C")),
         "compile model --out out --calibrate {reviews}",

@@ -16,6 +16,7 @@ from bundles import sentences
 from situations import Command, complaint, on_a_terminal
 
 from distilbert.cli.bulk import CHARACTERS, WINDOW
+from distilbert.engines.choice import installed
 from distilbert.files.table_writer import write_rows
 from distilbert.files.tables import read_column, read_rows
 
@@ -118,6 +119,16 @@ def test_resume_refuses_what_is_not_the_same_run(
     assert outcome.code == 2
     assert says in complaint(outcome.err)
     assert (here / "a.csv.partial").exists()
+
+
+@pytest.mark.skipif(installed("openvino") is None, reason="needs the extra openvino")
+def test_resume_refuses_another_engine(distilbert: Command, here: Path, many: Path, tiny_fp32: Path) -> None:
+    line = ["classify", "--model", tiny_fp32, "--file", many, "--out", here / "a.csv"]
+    stop(*line, windows=1)
+    outcome = distilbert(*line, "--engine", "openvino", "--resume")
+    assert outcome.code == 2
+    assert "another engine: onnxruntime " in complaint(outcome.err)
+    assert ", now openvino " in complaint(outcome.err)
 
 
 CANNOT_RESUME = {

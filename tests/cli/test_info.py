@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from shards import sharded
 from situations import Command, Place, complaint, cut
 from tiny import tiny_checkpoint
 
+from distilbert.engines.choice import installed
 from distilbert.files.bundle import read_manifest
 from distilbert.files.checkpoint import TASKS, read_checkpoint
 from distilbert.files.config import DistilBertConfig
@@ -55,6 +57,23 @@ def test_the_embedded_model_says_what_it_is_and_where_it_is_at_home(
     ):
         assert part in outcome.out
     assert "## " not in outcome.out  # that section alone
+
+
+def test_a_bundle_judged_on_two_engines_says_which_would_run_it(
+    distilbert: Command, here: Path, tiny_int8: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_int8, here / "bundle")
+    manifest = json.loads((here / "bundle" / "bundle.json").read_text())
+    manifest["gate"] = {name: {"said": f"{name} flipped none"} for name in ("onnxruntime", "openvino")}
+    (here / "bundle" / "bundle.json").write_text(json.dumps(manifest))
+    out = distilbert("info", "bundle").out
+    assert "onnxruntime: onnxruntime flipped none; openvino: openvino flipped none\n" in out
+    assert "  engine     onnxruntime\n" in out  # the tests' own DISTILBERT_ENGINE
+    monkeypatch.delenv("DISTILBERT_ENGINE")
+    monkeypatch.setenv("DISTILBERT_CACHE", str(here / "cache"))
+    unknown = installed("openvino") is not None
+    assert told(distilbert, "bundle")["engine"] == (None if unknown else "onnxruntime")
+    assert ("the faster of onnxruntime, openvino" in distilbert("info", "bundle").out) == unknown
 
 
 def test_machines_get_the_same_in_one_object(distilbert: Command, tiny_int8: Path) -> None:
@@ -291,7 +310,7 @@ def led_out(path: Path) -> None:
         (lambda p: (p.bundle() / "README.md").unlink(), "model", 1, ["README.md cannot be read"]),
         (lambda p: p.bundle(task="chess"), "model", 1, ["names the task 'chess'"]),
         (lambda p: p.bundle(gate={"engine": []}), "model", 1, ["a gate without figures"]),
-        (lambda p: p.bundle(gate=[1]), "model", 1, ["a gate without figures"]),
+        (lambda p: p.bundle(gate=[1]), "model", 1, ["is not a bundle's manifest", "figures by engine"]),
         (lambda p: p.bundle(), "model --revision v1", 2, ["revision is 'v1'"]),
         (lambda _: None, "", 2, ["Missing argument 'MODEL'"]),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ from tiny import save_checkpoint, tiny_arrays, tiny_checkpoint, tiny_config
 
 from distilbert.compile import Gate, Int8
 from distilbert.compile.quantise import PERCENTILES, Candidate, quantise
+from distilbert.engines.choice import installed
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
-from distilbert.errors import GateError, OptionError
+from distilbert.errors import EngineError, GateError, OptionError
 from distilbert.files.checkpoint import read_checkpoint
 from distilbert.files.config import DistilBertConfig
 from distilbert.graph.encoder import build_graph, linear_names
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from distilbert.engines.base import Floats
+    from distilbert.engines.base import Engine, Floats
     from distilbert.files.checkpoint import Checkpoint
 
 TEXTS = sentences(40)
@@ -83,8 +84,61 @@ def test_clipping_comes_before_linears_in_float_and_the_first_to_pass_is_taken(
 def test_the_linear_that_int8_hurts_most_goes_to_float_first(source: Path) -> None:
     candidate, said = attempt(source, Int8(TEXTS, gate_after(3)))
     assert candidate.keep_float == {HURT}
-    errors = [float(line.rsplit(" ", 1)[1]) for line in said if "mean error" in line]
+    errors = [
+        float(line.rsplit(" ", 1)[1]) for line in said if line.startswith("clipping") and "mean error" in line
+    ]
     assert errors[-1] < 0.5 * min(errors[:-1])
+
+
+@pytest.mark.skipif(installed("openvino") is None, reason="needs the extra openvino")
+@pytest.mark.parametrize("passes", [True, False])
+def test_the_other_engine_is_judged_on_the_chosen_graph_and_never_moves_the_choice(
+    source: Path, passes: bool
+) -> None:
+    engines: list[str] = []
+
+    def make_gate(checkpoint: Checkpoint, tokenizer: DistilBertTokenizer) -> Gate:
+        plain = open_gate(checkpoint, tokenizer)
+
+        def score(engine: Engine) -> Any:
+            engines.append(engine.library)
+            return plain.score(engine)
+
+        def judge(reference: Any, candidate: Any) -> Verdict:
+            error = plain.judge(reference, candidate).error
+            return Verdict(
+                engines[-1] == "onnxruntime" or passes, error, {"error": error}, f"error {error:.4f}"
+            )
+
+        return Gate(score, judge)
+
+    candidate, said = attempt(source, Int8(TEXTS, make_gate))
+    assert engines == ["onnxruntime", "onnxruntime", "openvino"]
+    figures = candidate.gate_figures()
+    assert list(figures) == ["onnxruntime", "openvino"][: 1 + passes]
+    assert said[-1].startswith("on openvino: error ")
+    assert said[-1].endswith(": no int8 there") != passes
+    if passes:
+        assert figures["openvino"]["said"] in said[-1]
+        assert abs(figures["openvino"]["error"] - figures["onnxruntime"]["error"]) < 0.05
+
+
+@pytest.mark.parametrize(
+    "missing", [None, EngineError("it cannot load a graph.")], ids=["not there", "broken"]
+)
+def test_an_engine_that_does_not_work_here_costs_only_its_row(
+    missing: EngineError | None, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(engine: str, graph: bytes) -> Engine:
+        if engine == "openvino":
+            raise missing or AssertionError("it is not installed")
+        return OnnxRuntimeEngine(graph)
+
+    monkeypatch.setattr("distilbert.compile.quantise.installed", lambda _: "2026.4.1" if missing else None)
+    monkeypatch.setattr("distilbert.compile.quantise.open_graph", opened)
+    candidate, said = attempt(source, Int8(TEXTS, open_gate))
+    assert list(candidate.gate_figures()) == ["onnxruntime"]
+    assert ("on openvino: not judged, so no int8 there: it cannot load a graph." in said) == bool(missing)
 
 
 def gate_that_likes(liked: Callable[[int], bool]) -> Callable[[Checkpoint, DistilBertTokenizer], Gate]:

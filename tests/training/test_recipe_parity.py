@@ -48,6 +48,7 @@ def test_three_mistakes_are_all_named_with_their_keys(tmp_path: Path) -> None:
         (LEAST | {"warmup": 1.0}, "warmup should be less than 1, not 1.0"),
         (LEAST | {"task": "token-classification", "column": "a"}, "column is no knob of task token-class"),
         (LEAST | {"task": "question-answering", "label_column": "a"}, "label_column is no knob of task"),
+        (LEAST | {"task": "question-answering", "labels": ["a"]}, "labels is no knob of task question-ans"),
     ],
 )
 def test_a_mistake_is_named(values: dict[str, object], says: str) -> None:
@@ -104,6 +105,8 @@ GENERAL = {"task": "fill-mask", "teacher": "t", "data": "d"}
     [
         (GENERAL | {"train": "t"}, "train is no knob of task fill-mask, but of text-classification"),
         (TAUGHT | {"data": "d"}, "data is no knob of task text-classification, but of fill-mask"),
+        (TAUGHT | {"task": "question-answering", "labels": ["a"]}, "labels is no knob of task question-ans"),
+        (TAUGHT | {"task": "question-answering", "unlabelled": ["u"]}, "unlabelled is no knob of task quest"),
         (GENERAL | {"wieght": 1.0}, "wieght is no knob"),
         ({"task": "fill-mask", "data": "d"}, "teacher is missing"),
         (GENERAL | {"soft_on": "some"}, "soft_on should be 'all' or 'masked', not 'some'"),

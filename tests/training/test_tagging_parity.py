@@ -20,7 +20,8 @@ from distilbert.training.distil import distil
 from distilbert.training.finetune import finetune
 from distilbert.training.losses import IGNORED
 from distilbert.training.recipe import FinetuneRecipe, ReaderRecipe
-from distilbert.training.sentences import tagged_tables
+from distilbert.training.sentences import joined_texts, tagged_tables, untagged
+from distilbert.training.tables import unlabelled_texts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,6 +96,35 @@ def test_a_student_learns_what_its_teacher_says_of_words(tmp_path: Path, changes
     distil(ReaderRecipe(**knobs(tmp_path, teacher=str(teacher), n_layers=1, **changes)), out)
     assert json.loads((out / "config.json").read_text())["n_layers"] == 1
     assert json.loads((out / "training.json").read_text())["held_back"]["f1"] > 0.8
+
+
+def test_a_student_also_learns_from_texts_that_nobody_labelled(tmp_path: Path) -> None:
+    teacher, out = finetuned(tmp_path), tmp_path / "student"
+    texts = [" ".join(sentence.words) for sentence in read_conll(conll(tmp_path / "more.conll"))]
+    (tmp_path / "more.txt").write_text("\n\n".join(texts), encoding="utf-8")
+    more = {"unlabelled": [str(tmp_path / "more.txt")], "max_unlabelled": 200}
+    distil(ReaderRecipe(**knobs(tmp_path, teacher=str(teacher), n_layers=1, max_rows=1, **more)), out)
+    trained = json.loads((out / "training.json").read_text())
+    assert trained["rows"] == 201
+    assert trained["held_back"]["f1"] > 0.8
+
+
+def test_a_text_without_labels_has_words_alone_and_is_told_by_its_line(tmp_path: Path) -> None:
+    conll(tmp_path / "a.conll", count=2)
+    (tmp_path / "more.csv").write_text("id,note\n1,a film\n2,\n3,movie\n", encoding="utf-8")
+    tokenizer = DistilBertTokenizer.from_folder(tiny_checkpoint(tmp_path / "m", head="none"))
+    more = {"unlabelled": [str(tmp_path / "more.csv")], "unlabelled_column": "note"}
+    recipe = ReaderRecipe(teacher="m", train=str(tmp_path / "a.conll"), **more)
+    labelled, _, _ = tagged_tables(recipe, tokenizer, Padding(0), LABELS, all_there=True)
+    [texts] = unlabelled_texts(recipe, tokenizer, "text")
+    both = joined_texts([labelled, untagged(texts, tokenizer, Padding(0))])
+    batch = both.batch(np.array([2, 3]))
+    assert (batch["labels"] == IGNORED).all()
+    assert batch["words"].sum(dim=1).tolist() == [length - 2 for length in both.lengths[2:]]
+    assert not batch["words"][:, 0].any()
+    first, other = both.originals(np.array([0, 3]))
+    assert first["place"] == f"{tmp_path / 'a.conll'}, line 1"
+    assert (other["line"], other["note"]) == (4, "movie")
 
 
 def test_a_word_s_label_is_its_first_token_s_and_goes_on_within_it(tmp_path: Path) -> None:

@@ -146,9 +146,14 @@ def _ready(
         process = own.enter_context(WorkerProcess(way))
         ready = _Running(way, source, process, process.load(source)["versions"], starts, memory)
         for task in plan.tasks:
-            if not _takes_part(way, task):
+            timed = _takes_part(way, task)
+            if not timed and not way.reference:
                 continue
             process.ask("texts", name=task.name, texts=list(task.texts))
+            if not timed:
+                labels = process.ask("answer", texts=task.name)["labels"]
+                ready.tasks[task.name] = {"setting": "", "padding": 0.0, "labels": labels}
+                continue
             process.ask("texts", name=f"{task.name}, alone", texts=list(task.texts[: task.alone]))
             chosen = process.ask("choose", texts=task.name)
             labels = process.ask("answer", texts=task.name)["labels"]
@@ -161,7 +166,7 @@ def _ready(
 
 def _turn(each: _Running, plan: Plan, tell: Callable[[], object]) -> None:
     for task in plan.tasks:
-        if task.name not in each.tasks:
+        if not _takes_part(each.way, task):
             continue
         timed = each.tasks[task.name]
         timed["seconds"].append(each.process.ask("many", texts=task.name)["seconds"])

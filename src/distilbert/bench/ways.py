@@ -67,6 +67,9 @@ class Way:
     install: str = ""
     advice: str = ""
     engine: str = ""  # of ours: which
+    reference: bool = (
+        False  # whose labels flips are counted from: float32, so it answers even where it is not timed
+    )
     slow: bool = False  # many times slower than the others: left out where texts are long
 
     @property
@@ -110,6 +113,7 @@ PEERS = (
         _TORCH,
         "pip install transformers torch",
         "https://huggingface.co/docs/transformers/main_classes/pipelines",
+        reference=True,
         slow=True,
     ),
     Way(

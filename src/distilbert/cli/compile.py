@@ -124,8 +124,8 @@ def _int8(
     from distilbert.tasks.labels import label_ids
 
     texts, rows = _texts_and_rows(file, column, pair_column)
-    if label_column and not rows:
-        raise OptionError(f"--label-column names a column, and {file} has none.", "Leave it out.")
+    for name in () if rows else options.told_of_texts():
+        raise OptionError(f"--{name.replace('_', '-')} names a column, and {file} has none.", "Leave it out.")
     calibration, others = split_texts(texts, seed, file)
     judging = others[:MAX_GATE_TEXTS]
 

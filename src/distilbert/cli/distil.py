@@ -41,7 +41,7 @@ KNOBS: Knobs = {
         "metavar": "FILE",
         "help": "More texts, for the teacher to label; can be given several times.",
     },
-    "unlabelled_column": {"help": "The column with their texts [--column's]."},
+    "unlabelled_column": {"help": "The column with their texts [--column's; of a tagger: text]."},
     "max_unlabelled": {
         "type": int,
         "metavar": "ROWS",

@@ -11,13 +11,13 @@ import click
 
 from distilbert.cli import options
 from distilbert.cli.terminal import printable
-from distilbert.errors import BundleError
+from distilbert.errors import BundleError, EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from distilbert.files.bundle import Manifest
+    from distilbert.files.bundle import Bundle, Manifest
     from distilbert.files.checkpoint import Head
     from distilbert.files.config import DistilBertConfig
 
@@ -76,7 +76,6 @@ def _described(model: str, folder: Path) -> dict[str, Any]:
 
 def _bundle(folder: Path) -> tuple[Head, dict[str, Any]]:
     """A bundle's head, and what its manifest says; of one on the hub the graph need not be here."""
-    from distilbert.engines.choice import foreseen_engine
     from distilbert.files.bundle import GRAPHS, MANIFEST, Bundle, measure_bundle, read_manifest
     from distilbert.files.checkpoint import TASKS
 
@@ -96,9 +95,18 @@ def _bundle(folder: Path) -> tuple[Head, dict[str, Any]]:
         "files": files,
         "here": here,
         "gate": _gate(folder, manifest),
-        "engine": foreseen_engine(Bundle(folder, manifest)),
+        "engine": _foreseen(Bundle(folder, manifest)),
         "made_by": manifest.made_by,
     }
+
+
+def _foreseen(bundle: Bundle) -> str | None:
+    """What would run it here; None where that is to be measured, or DISTILBERT_ENGINE names one that may not."""
+    from distilbert.engines.choice import foreseen_engine
+
+    with suppress(EngineError):
+        return foreseen_engine(bundle)
+    return None
 
 
 def _in_hub_cache(folder: Path) -> bool:
@@ -202,9 +210,7 @@ def _engine(described: dict[str, Any]) -> str:
     """What would run a bundle here, where its gate leaves a choice."""
     if len(described.get("gate", {})) < 2:
         return ""
-    return (
-        described["engine"] or f"the fastest of {', '.join(described['gate'])}, to be measured on first use"
-    )
+    return described["engine"] or f"the faster of {', '.join(described['gate'])}, to be measured on first use"
 
 
 def _some(labels: list[str]) -> str:

@@ -60,5 +60,5 @@ def told_of_texts() -> dict[str, Any]:
     return {
         name: context.params[name]
         for name in ("column", "pair_column", "label_column", "long")
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if name in context.params and context.get_parameter_source(name) is not ParameterSource.DEFAULT
     }

@@ -59,12 +59,10 @@ class OpenVinoEngine:
         graph = checked_graph(model)
         self._ids = _rows_picked_by("input_ids", graph)
         self._open(cached=not isinstance(model, bytes))
-        own = tuple(value.any_name for value in self._compiled.inputs)
-        # its reader of ONNX makes a constant of an input with a default: `run` picks those rows
-        self._picks = "positions" in graph.inputs and "positions" not in own
-        self._fed = own
-        self.input_names = (*own, "positions") if self._picks else own
-        self.output_names = tuple(value.any_name for value in self._compiled.outputs)
+        self.input_names, self.output_names = tuple(graph.inputs), tuple(graph.outputs)
+        taken = {name for value in self._compiled.inputs for name in value.names}
+        # its reader of ONNX makes a constant of an input with a default, `positions`: `run` picks those rows
+        self._fed = tuple(name for name in graph.inputs if name in taken)
         check_names(model, outputs, self.output_names)
         _engines.add(self)
 
@@ -82,13 +80,13 @@ class OpenVinoEngine:
         try:
             request.infer({name: inputs[name] for name in self._fed}, share_inputs=True)
             named = {name: np.array(request.get_tensor(name).data) for name in self.output_names}
-        except _REFUSALS as error:
+            if "positions" in inputs and "positions" in self.input_names and "positions" not in self._fed:
+                named = {name: _picked(rows, inputs["positions"]) for name, rows in named.items()}
+        except (*_REFUSALS, IndexError) as error:
             raise EngineError(
                 f"OpenVINO could not run {shown(self._model)}: {first_line(error)}", OTHER_TOKENIZER
             ) from error
         self._idle.append(request)
-        if self._picks and "positions" in inputs:
-            named = {name: _picked(rows, inputs["positions"]) for name, rows in named.items()}
         check_shapes(self._model, self._outputs, inputs, named)
         return named
 

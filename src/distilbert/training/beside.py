@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distilbert.errors import OptionError
@@ -17,10 +16,12 @@ from distilbert.training.readers import SPANS, TAGS, Reader, Reading
 from distilbert.training.run import Work, run
 from distilbert.training.start import check_length
 from distilbert.training.student import student_of
+from distilbert.training.tables import files_of
 from distilbert.training.vocabularies import compare_vocabularies, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from distilbert.files.checkpoint import Checkpoint
     from distilbert.training.evaluation import Runner
@@ -55,8 +56,7 @@ def distil(recipe: ReaderRecipe, out: Path, *, resume: bool, tell: Callable[[Eve
     """Distil as the recipe says: see `training.run.run`, also for what it raises."""
     teacher = resolve(recipe.teacher)
     student = resolve(recipe.student) if recipe.student else teacher
-    sources = {"train": Path(recipe.train), "teacher": teacher, "student": student}
-    sources |= {"dev": Path(recipe.dev)} if recipe.dev else {}
+    sources = {**files_of(recipe), "teacher": teacher, "student": student}
     return run(recipe, sources, partial(_prepare, recipe, teacher, student), out, resume=resume, tell=tell)
 
 

@@ -53,6 +53,11 @@ class Source(NamedTuple):
     unit: str  # what its lines are called: "line", or "row" in parquet
     columns: tuple[str, str | None]  # of the texts, and of their second halves
 
+    def originals(self, lines: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """What stands at these lines, and where: read again, since it is asked for once in a lifetime."""
+        rows = rows_at(self.path, lines)
+        return [{"table": self.path, self.unit: row.line, **row.values} for row in rows]
+
 
 @dataclass(frozen=True, eq=False)
 class Texts:
@@ -84,11 +89,11 @@ class Texts:
         return f"{source.path}, {source.unit} {self.lines[row]}"
 
     def originals(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
-        """See `Data`: read again, since it is asked for once in a lifetime."""
+        """See `Data`."""
         return [
-            {"table": source.path, source.unit: row.line, **row.values}
+            original
             for number, source in enumerate(self.sources)
-            for row in rows_at(source.path, self.lines[rows[self.source[rows] == number]])
+            for original in source.originals(self.lines[rows[self.source[rows] == number]])
         ]
 
     def take(self, rows: NDArray[np.int64]) -> Self:

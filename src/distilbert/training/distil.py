@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,11 +22,12 @@ from distilbert.training.recipe import GeneralRecipe, ReaderRecipe
 from distilbert.training.run import Work, run
 from distilbert.training.start import answer_the_usual, check_length, classifier
 from distilbert.training.student import measured_importance, narrow, student_of
-from distilbert.training.tables import read_tables
+from distilbert.training.tables import files_of, read_tables
 from distilbert.training.teachers import open_teacher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from distilbert.files.checkpoint import Checkpoint
     from distilbert.training.data import Examples
@@ -56,9 +56,7 @@ def distil(
         return general.distil(recipe, out, resume=resume, tell=tell)
     if isinstance(recipe, ReaderRecipe):
         return beside.distil(recipe, out, resume=resume, tell=tell)
-    sources = {"train": Path(recipe.train)}
-    sources |= {f"unlabelled {number}": Path(path) for number, path in enumerate(recipe.unlabelled)}
-    sources |= {"dev": Path(recipe.dev)} if recipe.dev else {}
+    sources = files_of(recipe)
     sources |= {"teacher": resolve(recipe.teacher, weights=False)} if recipe.teacher else {}
     sources |= {"student": resolve(recipe.student)} if recipe.student else {}
     prepare = partial(_prepare, recipe, ask_again)
@@ -84,7 +82,7 @@ def _prepare(
     tokenizer = DistilBertTokenizer.from_folder(resolve(recipe.student or recipe.teacher or ""))
     tokenizer.model_input_names = [*DISTILBERT_INPUTS]  # a BERT's would give its student token types
     train, dev = read_tables(recipe, tokenizer, lessons.reader)
-    more = [lessons.unlabelled(path, tokenizer) for path in recipe.unlabelled]
+    more = lessons.unlabelled(tokenizer)
     padding = Padding(checkpoint.config.pad_token_id or 0)
     if recipe.hidden_dim is not None:
         rows = train.take(draw_rows(train.texts, min(IMPORTANCE_ROWS, len(train.texts))))

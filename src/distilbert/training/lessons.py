@@ -13,11 +13,11 @@ from distilbert.files.hub import resolve
 from distilbert.files.tables import read_rows
 from distilbert.tasks.measures import MEASURES
 from distilbert.training.answers import answers_to
-from distilbert.training.data import Examples, draw_rows, joined, read_texts
+from distilbert.training.data import Examples, joined
 from distilbert.training.evaluation import evaluate_agreement, evaluate_labels
 from distilbert.training.labels import label_reader, probability_reader, targets
 from distilbert.training.run import content
-from distilbert.training.tables import Table
+from distilbert.training.tables import Table, unlabelled_texts
 from distilbert.training.teachers import Answers
 
 if TYPE_CHECKING:
@@ -94,14 +94,11 @@ class Lessons:
             shares = probability_reader(self.labels, self.problem_type)
         return lambda row: Said(label(row) if label else None, shares(row) if shares else None)
 
-    def unlabelled(self, path: str, tokenizer: DistilBertTokenizer) -> Table:
-        """The texts of a table, without its empty rows."""
+    def unlabelled(self, tokenizer: DistilBertTokenizer) -> list[Table]:
+        """The recipe's texts without labels."""
         recipe = self.recipe
-        column = recipe.unlabelled_column or recipe.column
-        texts, _ = read_texts(path, tokenizer, column, recipe.pair_column, recipe.max_length)
-        table = Table(texts, [Said(None, None)] * len(texts))
-        most = recipe.max_unlabelled
-        return table if most is None else table.take(draw_rows(texts, most, knob="max_unlabelled"))
+        found = unlabelled_texts(recipe, tokenizer, recipe.column, recipe.pair_column)
+        return [Table(texts, [Said(None, None)] * len(texts)) for texts in found]
 
     def examples(self, tables: Sequence[Table], layers: Sequence[int], padding: Padding) -> Examples:
         """Rows to learn from: their targets are what the recipe's parts of the loss ask for."""

@@ -119,10 +119,11 @@ class FinetuneRecipe(RowsRecipe):
 
     @model_validator(mode="after")
     def _suits_its_task(self) -> Self:
-        if self.task in ("token-classification", "question-answering"):
-            for name in ("column", "pair_column", "label_column", "problem_type"):
-                if getattr(self, name) != FinetuneRecipe.model_fields[name].default:
-                    raise ValueError(f"{name} is no knob of task {self.task}, but of text-classification")
+        of_classifiers = ("column", "pair_column", "label_column", "problem_type")
+        others = {"token-classification": of_classifiers, "question-answering": (*of_classifiers, "labels")}
+        for name in others.get(self.task, ()):
+            if getattr(self, name) != FinetuneRecipe.model_fields[name].default:
+                raise ValueError(f"{name} is no knob of task {self.task}, but of text-classification")
         return self
 
 
@@ -153,15 +154,20 @@ class StudentRecipe(StartRecipe):
         raise NotImplementedError
 
 
-class DistilRecipe(RowsRecipe, StudentRecipe):
+class TaughtRecipe(LabelledRecipe, StudentRecipe):
+    """The knobs of a student that learns what a teacher says of texts, labelled or not."""
+
+    unlabelled: list[str] = []  # tables of more texts, for the teacher to label
+    unlabelled_column: str | None = None  # the column with their texts; None: as in train, of taggers "text"
+    max_unlabelled: Count | None = None  # of each only so many rows, drawn at random; None: all
+
+
+class DistilRecipe(RowsRecipe, TaughtRecipe):
     """The knobs of `distilbert distil`, whose student learns what a classifier says of rows."""
 
     teacher: str | None = None  # a classifier's folder, or its name on the hub; None: train's probabilities
     task: Literal["text-classification"] = "text-classification"
     problem_type: ProblemType | None = None  # None: the teacher's; without one single_label_classification
-    unlabelled: list[str] = []  # tables of more texts, for the teacher to label
-    unlabelled_column: str | None = None  # the column with their texts; None: as in train
-    max_unlabelled: Count | None = None  # of each only so many rows, drawn at random; None: all
     hidden_dim: Count | None = None  # neurons to keep of each layer's feed-forward; None: all
     soft_weight: Weight = 1.0  # T² · KL from the teacher's answers; of regression their squared error
     label_weight: Weight = 0.0  # the labels' own loss, where rows have labels
@@ -224,7 +230,7 @@ class GeneralRecipe(StudentRecipe):
         return {"soft": self.soft_weight, "masked": self.masked_weight, "cosine": self.cosine_weight}
 
 
-class ReaderRecipe(LabelledRecipe, StudentRecipe):
+class ReaderRecipe(TaughtRecipe):
     """The knobs of `distilbert distil` for taggers and answerers, which read every token (`training.readers`)."""
 
     teacher: str  # a tagger, or an answerer: a folder, or its name on the hub
@@ -232,6 +238,14 @@ class ReaderRecipe(LabelledRecipe, StudentRecipe):
     soft_weight: Weight = 1.0  # T² · KL from the teacher's answers
     label_weight: Weight = 0.0  # the labels' own loss
     cosine_weight: Weight = 1.0  # 1 - cos of the last states of all tokens
+
+    @model_validator(mode="after")
+    def _suits_its_task(self) -> Self:
+        of_taggers = ("labels", "unlabelled", "unlabelled_column", "max_unlabelled")
+        for name in of_taggers if self.task == "question-answering" else ():
+            if getattr(self, name) != ReaderRecipe.model_fields[name].default:
+                raise ValueError(f"{name} is no knob of task question-answering, but of token-classification")
+        return self
 
     def _all_weights(self) -> dict[str, float]:
         """By their names in `training.readers`."""

@@ -18,9 +18,9 @@ from distilbert.errors import DataError
 from distilbert.files.conll import read_conll
 from distilbert.metrics.entities import OUTSIDE, scheme_of, split_label
 from distilbert.tasks.tokens import tokens_of_words
-from distilbert.training.data import Source, Texts, draw_rows, hold_back
+from distilbert.training.data import Source, Texts, joined
 from distilbert.training.losses import IGNORED
-from distilbert.training.tables import tell_of_cut
+from distilbert.training.tables import as_asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +46,19 @@ class Tags(NamedTuple):
         return Tags(self.labels[tokens], self.firsts[tokens], self.words[tokens])
 
 
+class SentenceSource(Source):
+    """A file of labelled words, whose sentences are told by the line of their first word."""
+
+    def originals(self, lines: NDArray[np.int64]) -> list[dict[str, Any]]:
+        """See `Source`."""
+        wanted = {int(line) for line in lines}
+        return [
+            {"place": sentence.place(0), "words": sentence.words, "labels": sentence.labels}
+            for sentence in (read_conll(self.path) if wanted else ())
+            if sentence.lines[0] in wanted
+        ]
+
+
 @dataclass(frozen=True, eq=False)
 class TaggedTexts:
     """Texts with a label for each token."""
@@ -66,14 +79,8 @@ class TaggedTexts:
         )
 
     def originals(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
-        """See `Data`: where these sentences stand, and their tokens."""
-        wanted = {self.texts.place(row) for row in rows}
-        return [
-            {"place": sentence.place(0), "words": sentence.words, "labels": sentence.labels}
-            for source in self.texts.sources
-            for sentence in read_conll(source.path)
-            if sentence.place(0) in wanted
-        ]
+        """See `Data`."""
+        return self.texts.originals(rows)
 
     def batch(self, rows: NDArray[np.int64], epoch: int = 0) -> Batch:  # noqa: ARG002 - the same in every epoch
         """See `Data`: with `labels`, filled up with `IGNORED`, and `words`, whether it is one: `[rows, longest]`."""
@@ -117,14 +124,25 @@ def tagged_tables(
         path: _tagged(sentences, names, tokenizer, recipe.max_length, padding)
         for path, sentences in files.items()
     }
-    train, dev = read[recipe.train], read.get(recipe.dev or "")
-    if recipe.hold_back:
-        training, judging = hold_back(train.texts, recipe.hold_back)
-        train, dev = train.take(training), train.take(judging)
-    if recipe.max_rows is not None:
-        train = train.take(draw_rows(train.texts, recipe.max_rows))
-    tell_of_cut(recipe, train.texts)
-    return train, dev, names
+    return *as_asked(recipe, read[recipe.train], read.get(recipe.dev or "")), names
+
+
+def untagged(texts: Texts, tokenizer: DistilBertTokenizer, padding: Padding) -> TaggedTexts:
+    """Texts without labels, for a teacher to label."""
+    before = tokenizer.special_tokens_before
+    behind = tokenizer.num_special_tokens_to_add() - before
+    words = np.ones(len(texts.ids), bool)
+    for place in range(before):
+        words[texts.ends[:-1] + place] = False
+    for place in range(behind):
+        words[texts.ends[1:] - 1 - place] = False
+    return TaggedTexts(texts, Tags(np.full(words.shape, IGNORED), np.zeros_like(words), words), padding)
+
+
+def joined_texts(pieces: Sequence[TaggedTexts]) -> TaggedTexts:
+    """The rows of several, one after the other."""
+    tags = Tags(*map(np.concatenate, zip(*(piece.tags for piece in pieces), strict=True)))
+    return TaggedTexts(joined([piece.texts for piece in pieces]), tags, pieces[0].padding)
 
 
 def _tagged(
@@ -156,7 +174,7 @@ def _tagged(
             f"{sentences[0].source}: the tokenizer keeps nothing of any word.", "Give a file of words."
         )
     texts = Texts(
-        sources=(Source(sentences[0].source, "line", ("", None)),),
+        sources=(SentenceSource(sentences[0].source, "line", ("", None)),),
         source=np.zeros(len(ids), np.int64),
         lines=np.array([sentence.lines[0] for sentence in sentences], np.int64),
         ids=np.concatenate(ids),

@@ -15,8 +15,10 @@ from distilbert.training.data import Padding
 from distilbert.training.evaluation import Evaluation
 from distilbert.training.losses import token_loss
 from distilbert.training.readers import Lessons, moved_inputs
-from distilbert.training.sentences import tagged_tables
+from distilbert.training.recipe import TaughtRecipe
+from distilbert.training.sentences import joined_texts, tagged_tables, untagged
 from distilbert.training.start import tagger
+from distilbert.training.tables import unlabelled_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +48,9 @@ def lessons(
     own = teacher or checkpoint
     labels = own.config.labels if own.head == "token-classification" else ()
     train, dev, names = tagged_tables(recipe, tokenizer, padding, labels, all_there=teacher is not None)
+    if isinstance(recipe, TaughtRecipe) and recipe.unlabelled:
+        more = unlabelled_texts(recipe, tokenizer, "text")
+        train = joined_texts([train, *(untagged(texts, tokenizer, padding) for texts in more)])
     model = tagger(checkpoint, recipe, names)
     evaluate = partial(evaluate_tags, runner=runner, data=dev, names=names) if dev else None
     return Lessons(model, train, evaluate, len(dev.lengths) if dev else 0)
