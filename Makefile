@@ -5,7 +5,7 @@ PYTEST = -m pytest --numprocesses 2 --quiet
 SHIPPED = distilbert-sst2 distilbert-uner distilbert-squad
 DATA = ../shared/data
 
-.PHONY: help demo test test-full test-run test-parity lint format embedded $(SHIPPED) figures runs ablation clean
+.PHONY: help demo test test-full test-run test-parity lint format embedded $(SHIPPED) figures bench bench-quick runs ablation clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ $(SHIPPED): .venv-run/ready
 figures: .venv-run/ready ## the README's figures about the embedded model (needs ../shared)
 	.venv-run/bin/python benchmarks/embedded.py $(STUDENT)
 
+bench: .venv-bench/ready ## ours beside every peer, and the project's bars: 45 idle minutes (needs ../shared)
+	.venv-bench/bin/python benchmarks/bench.py
+
+bench-quick: .venv-bench/ready ## the same with fewer texts and rounds, in 8 minutes: nothing to quote
+	.venv-bench/bin/python benchmarks/bench.py --quick
+
 runs: .venv-dev/ready ## the project's own training runs that are missing, in order: hours (needs ../shared)
 	.venv-dev/bin/python runs/ledger.py
 	.venv-dev/bin/python runs/students.py
@@ -72,13 +78,14 @@ ablation: .venv-dev/ready ## the ablation's runs that are missing, after `make r
 	.venv-dev/bin/python runs/ablation.py
 
 clean: ## remove the environments
-	rm -rf .venv .venv-run .venv-dev
+	rm -rf .venv .venv-run .venv-dev .venv-bench
 
 # Editable, so that an environment stays good while the sources change; pyproject.toml decides what is in it.
 .venv/ready: EXTRAS =
 .venv-run/ready: EXTRAS = [test]
 .venv-dev/ready: EXTRAS = [dev]
-.venv/ready .venv-run/ready .venv-dev/ready: pyproject.toml constraints.txt
+.venv-bench/ready: EXTRAS = [bench,report]
+.venv/ready .venv-run/ready .venv-dev/ready .venv-bench/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "distilbert needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	@echo "$(@D): installing distilbert$(EXTRAS) (once)"
 	@$(PYTHON) -m venv $(@D)

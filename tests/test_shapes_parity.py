@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tiny import tiny_checkpoint
+from widening import narrowed, shortened, widened
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.parity
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "shapes.py"
 
 
 @pytest.mark.parametrize("family", ["distilbert", "bert"])
@@ -19,7 +21,6 @@ def test_a_widened_model_is_twice_as_wide_and_answers_alike(tmp_path: Path, fami
     from distilbert.models import model_class
     from distilbert.models.pretrained import read_weights
 
-    widened = runpy.run_path(str(SCRIPT))["widened"]
     narrow = read_weights(tiny_checkpoint(tmp_path / family, model_type=family))
     wide = widened(narrow)
     assert (wide.config.dim, wide.config.hidden_dim) == (2 * narrow.config.dim, 2 * narrow.config.hidden_dim)
@@ -32,3 +33,23 @@ def test_a_widened_model_is_twice_as_wide_and_answers_alike(tmp_path: Path, fami
             found.append(model(input_ids=texts).logits)
     assert torch.allclose(*found, atol=1e-5)
     assert not torch.allclose(found[0][0], found[0][1], atol=1e-3)  # other texts, other answers
+
+
+def test_shapes_for_speed_alone_have_half_the_feed_forward_or_the_first_layers(tmp_path: Path) -> None:
+    from distilbert.files.checkpoint import read_checkpoint
+    from distilbert.files.config import DistilBertConfig
+
+    folder = tiny_checkpoint(tmp_path / "model", n_layers=4)
+    whole = read_checkpoint(folder, DistilBertConfig.from_folder(folder))
+    half, short = narrowed(whole), shortened(whole, 3)
+    assert half.config.hidden_dim == whole.config.hidden_dim // 2
+    assert half.arrays["transformer.layer.0.ffn.lin1.weight"].shape == (
+        half.config.hidden_dim,
+        whole.config.dim,
+    )
+    assert half.arrays["transformer.layer.0.ffn.lin2.weight"].shape == (
+        whole.config.dim,
+        half.config.hidden_dim,
+    )
+    assert short.config.n_layers == 3
+    assert {name.split(".")[2] for name in short.arrays if name.startswith("transformer.")} == {"0", "1", "2"}

@@ -21,6 +21,7 @@ TOOLS = re.compile(r"(pip|setuptools|pkg_resources|_distutils_hack|distutils-pre
 # Each command as a user calls it, with the embedded model and a tiny checkpoint.
 LINES = {
     "answer": ["answer", "--model", "answerer", "Is it funny?", "--context", "A warm and funny film."],
+    "bench": ["bench", "distilbert-sst2", "--texts", "reviews.csv", "--rounds", "1"],
     "classify": ["classify", "A warm and funny film.", "--json"],
     "compile": ["compile", "checkpoint", "--out", "bundle", "--precision", "fp32"],
     "convert": ["convert", "pytorch_model.bin", "--out", "converted"],

@@ -15,6 +15,7 @@ from distilbert.errors import DistilBertError
 
 COMMANDS = {
     "answer": "find the answers to questions in a text",
+    "bench": "time a model here, beside every other way to run it",
     "classify": "label texts",
     "compile": "turn a checkpoint into a bundle that runs fast",
     "convert": "turn a pytorch_model.bin into a checkpoint without code",

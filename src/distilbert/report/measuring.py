@@ -171,7 +171,7 @@ def time_models(
 
         kept = [_round([*opened], seconds, rows, draw, tell) for _ in range(rounds + 1)][1:]
     libraries = {each.engine.library for each in opened.values()}
-    return Timings(_machine(libraries), next(iter(opened.values())).engine.workers, len(rows), kept)
+    return Timings(machine(libraries), next(iter(opened.values())).engine.workers, len(rows), kept)
 
 
 def _round(
@@ -192,7 +192,8 @@ def _round(
     return Round(order, at_once, milliseconds)
 
 
-def _machine(libraries: Iterable[str]) -> dict[str, str]:
+def machine(libraries: Iterable[str]) -> dict[str, str]:
+    """What timings were made on: processor, system, and versions, of these libraries too."""
     from importlib.metadata import version
 
     return {

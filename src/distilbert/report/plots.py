@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, cast
@@ -18,16 +19,21 @@ from distilbert.report.problems import PROBLEMS
 from distilbert.report.wording import UNITS, megabytes, millions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
+    from matplotlib.figure import Figure
 
-_COLOURS = ("#7a7f87", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's
+COLOURS = ("#7a7f87", "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's
 _MARKS = ("D", "o", "s", "^", "v", "P", "X")
 _INK, _FAINT, _PAPER = "#1f2328", "#d5d9de", "#ffffff"
 # what matplotlib writes into the SVG for each colour, and what the page knows it as
 _ON_PAGE = {_INK: "var(--ink)", _FAINT: "var(--line)", _PAPER: "var(--paper)"}
+_LIGHT_AND_DARK = (
+    f":root{{--ink:{_INK};--line:{_FAINT};--paper:{_PAPER}}}"
+    "@media (prefers-color-scheme:dark){:root{--ink:#e6e9ed;--line:#363c44;--paper:#14171b}}"
+)
 _POINT: dict[str, Any] = {"edgecolors": _PAPER, "linewidths": 0.8, "alpha": 0.9}
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -80,23 +86,51 @@ def pictures(figures: Mapping[str, Any]) -> Mapping[str, tuple[bytes, str]]:
 def _drawn(
     name: str, draw: Callable[[Axes, Mapping[str, Any]], None], figures: Mapping[str, Any]
 ) -> tuple[bytes, str]:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with (
-        mpl.rc_context()
-    ):  # our own style, whatever the user's is; without pyplot, which would keep the figure
-        mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        figure = Figure((_INCHES, 0.72 * _INCHES + _KEY * len(figures["models"])), layout="constrained")
+    with _styled():
+        figure = _figure(0.72 * _INCHES + _KEY * len(figures["models"]))
         draw(figure.subplots(), figures)
         key = figure.legend(loc="outside lower left", alignment="left")
         for handle in key.legend_handles:
             cast("PathCollection", handle).set_sizes([60])
-        png, svg = io.BytesIO(), io.StringIO()
+        png = io.BytesIO()
         figure.savefig(png, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return png.getvalue(), _for_page(name, svg.getvalue())
+        svg = _svg(figure)
+    return png.getvalue(), _for_page(name, svg)
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    """Our own style, whatever the user's is."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def _figure(inches: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure((_INCHES, inches), layout="constrained")  # without pyplot, which would keep it
+
+
+def _svg(figure: Figure) -> str:
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    return svg.getvalue()
+
+
+def drawn_for_any_page(draw: Callable[[Axes], None], inches: float) -> str:
+    """One drawing, so many inches high, as an SVG file that follows its reader's choice of light or dark."""
+    with _styled():
+        figure = _figure(inches)
+        draw(figure.subplots())
+        svg = _svg(figure)
+    for colour, variable in _ON_PAGE.items():
+        svg = svg.replace(colour, variable)
+    head, tag_end, body = svg.partition("<defs>")
+    return f"{head}<style>{_LIGHT_AND_DARK}</style>{tag_end}{body}"
 
 
 def _for_page(name: str, svg: str) -> str:
@@ -116,7 +150,7 @@ def accuracy_against_speed(axes: Axes, figures: Mapping[str, Any]) -> None:
     name = figures["measure"]
     unit = UNITS[name]
     speeds = [model["texts_per_second"]["value"] for model in figures["models"]]
-    for model, speed, colour, mark in zip(figures["models"], speeds, cycle(_COLOURS), cycle(_MARKS)):
+    for model, speed, colour, mark in zip(figures["models"], speeds, cycle(COLOURS), cycle(_MARKS)):
         score = model["scores"][name]
         if score["value"] is None:
             continue
@@ -168,7 +202,7 @@ def _scale(axes: Axes, speeds: list[float]) -> None:
 def reliability(axes: Axes, figures: Mapping[str, Any]) -> None:
     """How right each bin of answers is against how sure it was; a point's area grows with its rows."""
     lowest = 1.0
-    for model, colour, mark in zip(figures["models"], cycle(_COLOURS), cycle(_MARKS)):
+    for model, colour, mark in zip(figures["models"], cycle(COLOURS), cycle(_MARKS)):
         found = model["calibration"]
         sure = [100 * each["confidence"] for each in found["bins"]]
         right = [100 * each["accuracy"] for each in found["bins"]]

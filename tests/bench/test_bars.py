@@ -1,0 +1,107 @@
+"""Each of the project's bars is met or missed by just the figures that it is about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bars import (
+    DYNAMIC,
+    NNCF,
+    ON_ONNX_RUNTIME,
+    ON_OPENVINO,
+    REVIEWS,
+    SENTENCES,
+    TEACHER_1,
+    TEACHER_32,
+    Agreement,
+    Figures,
+    Starts,
+    all_met,
+    bars,
+)
+from timings import found, measured
+
+if TYPE_CHECKING:
+    from distilbert.bench.measured import Measured
+
+BOTH = (SENTENCES, REVIEWS)
+
+
+def wide(
+    *, ort: float = 1.0, openvino: float = 0.9, dynamic: float = 1.4, nncf: float = 1.0, alone: float = 4.0,
+    gated: bool = True, rounds: int = 5,
+) -> Measured:  # fmt: skip
+    return measured(
+        found(ON_ONNX_RUNTIME, ort, alone, ours=True, tasks=BOTH, rounds=rounds),
+        found(ON_OPENVINO, openvino, alone, ours=True, tasks=BOTH, rounds=rounds, gated=gated),
+        found(DYNAMIC, dynamic, 5.0, tasks=BOTH, rounds=rounds),
+        found(NNCF, nncf, 5.0, tasks=BOTH, rounds=rounds),
+        rounds=rounds,
+    )
+
+
+def shapes(narrow: float = 1.0) -> Measured:
+    return measured(
+        found(f"sst2-narrow {ON_OPENVINO}", narrow, ours=True, rounds=5),
+        found(TEACHER_1, 26.0, rounds=5),
+        found(TEACHER_32, 13.0, rounds=5),
+        rounds=5,
+    )
+
+
+GOOD = Figures(
+    wide=wide(),
+    shapes=shapes(),
+    starts=Starts([0.3] * 5, [4.0] * 5, 119.0),
+    agreement=Agreement(
+        10_000, 0.995, {ON_OPENVINO: 0.9995, ON_ONNX_RUNTIME: 1.0}, {ON_OPENVINO: 0.004, ON_ONNX_RUNTIME: 0.0}
+    ),
+)
+
+
+def test_where_all_is_well_every_bar_is_judged_and_met() -> None:
+    told: list[str] = []
+    assert all_met(bars(GOOD), told.append)
+    assert {bar.number for bar in bars(GOOD)} == {"1", "2", "3", "5", "6", "7", "8"}
+    unjudged = [bar for bar in bars(GOOD) if bar.met is None]
+    assert [bar.found for bar in unjudged] == [f"13.00 (13.00 to 13.00), sst2-narrow {ON_OPENVINO}"]
+    assert len(told) == len(bars(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        ({"wide": wide(nncf=0.98)}, ["1"]),  # 1.09 times as fast as the fastest peer
+        ({"wide": wide(openvino=0.89, nncf=0.88)}, ["1", "2", "5"]),
+        ({"wide": wide(dynamic=1.24, nncf=1.0)}, ["5"]),
+        ({"wide": wide(dynamic=1.16, nncf=1.0)}, ["1", "5"]),
+        ({"wide": wide(alone=5.5)}, ["3", "3"]),
+        ({"wide": wide(gated=False)}, ["1"]),  # OpenVINO was the faster one
+        ({"shapes": shapes(narrow=1.05)}, ["6"]),
+        ({"starts": replace(GOOD.starts, ours=[0.34] * 5)}, ["7"]),
+        ({"starts": replace(GOOD.starts, megabytes=131.0)}, ["7"]),
+        ({"agreement": replace(GOOD.agreement, same_between_engines=0.9899)}, ["8"]),
+        ({"agreement": replace(GOOD.agreement, same_alone={ON_OPENVINO: 0.9989})}, ["8"]),
+        ({"agreement": replace(GOOD.agreement, score_difference={ON_OPENVINO: 0.0051})}, ["8"]),
+        ({"agreement": replace(GOOD.agreement, score_difference={ON_ONNX_RUNTIME: 1e-7})}, ["8"]),
+    ],
+)
+def test_a_bar_is_missed_by_the_figure_it_is_about(change: dict[str, Any], missed: list[str]) -> None:
+    found = bars(replace(GOOD, **change))
+    assert [bar.number for bar in found if bar.met is False] == missed
+    assert not all_met(found, lambda _: None)
+
+
+def test_with_fewer_than_five_rounds_no_ratio_is_judged() -> None:
+    found = bars(replace(GOOD, wide=wide(openvino=9.0, ort=9.0, rounds=4)))
+    assert {bar.met for bar in found if bar.number in ("1", "2", "3", "5")} == {None}
+
+
+def test_what_did_not_run_meets_nothing() -> None:
+    alone = measured(found(ON_ONNX_RUNTIME, 1.0, ours=True, tasks=BOTH, rounds=5), rounds=5)
+    nothing = Agreement(10_000, None, {}, {})
+    found_ = bars(replace(GOOD, wide=alone, agreement=nothing))
+    assert {bar.found for bar in found_ if bar.number in ("1", "2", "3", "5", "8")} == {"not run"}
+    assert {bar.met for bar in found_ if bar.number in ("1", "2", "3", "5", "8")} == {None}

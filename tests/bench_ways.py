@@ -1,0 +1,81 @@
+"""Ways that do what libraries do at their worst: print, fail, die, or never come back. Workers load them by name."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from distilbert.bench.ways import Loaded, Setting, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from distilbert.bench.ways import Source
+
+
+def way(name: str, needs: tuple[str, ...] = (), engine: str = "") -> Way:
+    """A way that this module loads."""
+    return Way(name, f"bench_ways:{name}", "fp32", needs, ("numpy",), f"pip install {name}", engine=engine)
+
+
+def _label(texts: list[str]) -> list[dict[str, object]]:
+    return [{"label": "POSITIVE" if "good" in text else "NEGATIVE", "score": 0.75} for text in texts]
+
+
+def _one_by_one(lengths: Sequence[int]) -> list[list[int]]:
+    return [[place] for place in range(len(lengths))]
+
+
+def _all(lengths: Sequence[int]) -> list[list[int]]:
+    return [[*range(len(lengths))]]
+
+
+def _slowly(texts: list[str]) -> list[dict[str, object]]:
+    time.sleep(0.05)
+    return _label(texts)
+
+
+def steady(source: Source) -> Loaded:
+    return Loaded([Setting("slow", _slowly, _one_by_one), Setting("quick", _label, _all)], _label)
+
+
+def chatty(source: Source) -> Loaded:
+    print("a library greets you")
+    os.system("echo so does its child")
+    return Loaded([Setting("all", _label, _all)], _label)
+
+
+def contrary(source: Source) -> Loaded:
+    """Of another opinion on every text."""
+
+    def answer(texts: list[str]) -> list[dict[str, object]]:
+        return [
+            {**each, "label": "NEGATIVE" if each["label"] == "POSITIVE" else "POSITIVE"}
+            for each in _label(texts)
+        ]
+
+    return Loaded([Setting("all", answer, _all)], answer)
+
+
+def broken(source: Source) -> Loaded:
+    raise RuntimeError("cannot convert aten::nothing\nand a long story")
+
+
+def dying(source: Source) -> Loaded:
+    print("out of memory", file=sys.stderr)
+    os._exit(9)
+
+
+def failing_later(source: Source) -> Loaded:
+    calls = 0
+
+    def answer(texts: list[str]) -> list[dict[str, object]]:
+        nonlocal calls
+        calls += len(texts) > 1
+        if calls > 4:
+            raise ValueError("enough")
+        return _label(texts)
+
+    return Loaded([Setting("all", answer, _all)], answer)
