@@ -26,7 +26,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import start
-from bars import REVIEWS, SENTENCES, TEACHER_1, TEACHER_32, Agreement, Bar, Figures, Starts, all_met, bars
+from bars import (
+    FRESH,
+    REVIEWS,
+    SENTENCES,
+    TEACHER_1,
+    TEACHER_32,
+    WEIGHTS,
+    Agreement,
+    Bar,
+    Figures,
+    Starts,
+    all_met,
+    bars,
+)
 from models import REPO, SHARED, Shape, shapes, student, teacher, wide
 from picture import draw
 
@@ -135,9 +148,7 @@ def _shapes(size: Size) -> Measured:
     return dataclasses.replace(
         measured,
         found=[
-            dataclasses.replace(
-                each, name=each.name, versions={**each.versions, "weights": "fresh: speed only"}
-            )
+            dataclasses.replace(each, versions={**each.versions, WEIGHTS: FRESH})
             if each.name in unjudged or "speed only" in each.name
             else each
             for each in measured.found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from bars import (
     DYNAMIC,
+    FRESH,
     NNCF,
     ON_ONNX_RUNTIME,
     ON_OPENVINO,
@@ -15,6 +16,7 @@ from bars import (
     SENTENCES,
     TEACHER_1,
     TEACHER_32,
+    WEIGHTS,
     Agreement,
     Figures,
     Starts,
@@ -92,6 +94,22 @@ def test_a_bar_is_missed_by_the_figure_it_is_about(change: dict[str, Any], misse
     found = bars(replace(GOOD, **change))
     assert [bar.number for bar in found if bar.met is False] == missed
     assert not all_met(found, lambda _: None)
+
+
+def test_of_the_narrow_shape_only_the_faster_way_is_judged() -> None:
+    slower = found(f"sst2-narrow {ON_ONNX_RUNTIME}", 2.0, ours=True, rounds=5)
+    both = replace(shapes(), found=[*shapes().found, slower])
+    assert [bar.met for bar in bars(replace(GOOD, shapes=both)) if bar.number == "6"].count(True) == 1
+    assert all_met(bars(replace(GOOD, shapes=both)), lambda _: None)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_fresh_weights_meet_no_bar(place: int) -> None:
+    ways = [*shapes().found]
+    ways[place] = replace(ways[place], versions={WEIGHTS: FRESH})
+    judged = [bar for bar in bars(replace(GOOD, shapes=replace(shapes(), found=ways))) if bar.number == "6"]
+    assert {bar.met for bar in judged} == {None}
+    assert any(FRESH in bar.found for bar in judged)
 
 
 def test_with_fewer_than_five_rounds_no_ratio_is_judged() -> None:
