@@ -10,8 +10,9 @@ DATA = ../shared/data
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/ready ## base install; check the embedded model's hashes and classify a few sentences
+demo: .venv/ready ## base install; check the embedded models' hashes, classify a few sentences and tag one
 	@.venv/bin/distilbert verify distilbert-sst2
+	@.venv/bin/distilbert verify distilbert-uner
 	@echo
 	@.venv/bin/python examples/hello.py
 	@echo
@@ -21,6 +22,8 @@ demo: .venv/ready ## base install; check the embedded model's hashes and classif
 	  "Not bad at all." \
 	  "The battery died after a week and support never answered." \
 	  "A small, warm, quietly funny film."
+	@echo
+	@.venv/bin/distilbert tag "Anna Schmidt of Siemens moved from Munich to Lyon."
 
 test: lint test-run test-parity ## the quick suite: linters, the run wing without torch, parity with transformers
 

@@ -52,7 +52,7 @@ STEPS = {
         "bundle = distilbert.pipelines.find_bundle('distilbert-sst2');"
         "config = distilbert.pipelines.DistilBertConfig.from_folder(bundle.folder)"
     ),
-    "start the session": "engine = distilbert.pipelines.OnnxRuntimeEngine(bundle.graph)",
+    "start the session": "engine = distilbert.pipelines.load_engine(bundle, config)",
     "load the tokenizer": "tokenizer = distilbert.pipelines.DistilBertTokenizer.from_pretrained(bundle.folder)",
     "first answer": (
         "classify = distilbert.pipelines.TextClassificationPipeline(tokenizer, engine, config);"

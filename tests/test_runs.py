@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,16 @@ def test_students_are_compared_on_sentences_that_no_recipe_draws() -> None:
     found = agreement.untaught(sentences)
     assert len(set(found)) == agreement.SENTENCES
     assert not {int(number) for number in found} & set(draw_rows(sentences, agreement.TAUGHT).tolist())
+
+
+def test_no_document_of_uner_is_on_both_sides(shared: Path) -> None:
+    split = load("ner_split")
+    with gzip.open(shared / "data/ner/uner_ewt/train.iob2.gz", "rt", encoding="utf-8") as file:
+        text = file.read()
+    train, held = split.split(text)
+    assert sorted(train + held) == sorted(re.split(r"\n\n+", text.strip()))
+    assert not {*map(split.document, train)} & {*map(split.document, held)}
+    assert len(held) >= split.HELD_BACK
 
 
 def test_reviews_to_score_are_none_to_learn_from(shared: Path) -> None:

@@ -15,7 +15,7 @@ from tiny import tiny_checkpoint
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
 REPO = Path(__file__).parent.parent
-MAX_MEGABYTES = 290
+MAX_MEGABYTES = 340  # with the models of three tasks
 TOOLS = re.compile(r"(pip|setuptools|pkg_resources|_distutils_hack|distutils-precedence)\b")
 
 # Each command as a user calls it, with the embedded model and a tiny checkpoint.
@@ -107,7 +107,7 @@ def test_every_command_works_away_from_the_sources(
         assert f"pip install 'distilbert[{EXTRAS[name]}]'" in said if name in EXTRAS else said.strip()
 
 
-def test_site_packages_without_pip_and_setuptools_is_under_290_megabytes(installed: Path) -> None:
+def test_site_packages_without_pip_and_setuptools_is_under_340_megabytes(installed: Path) -> None:
     (packages,) = installed.parent.parent.glob("lib/python*/site-packages")
     kept = [entry for entry in packages.iterdir() if not TOOLS.match(entry.name)]
     files = [file for entry in kept for file in (entry.rglob("*") if entry.is_dir() else [entry])]

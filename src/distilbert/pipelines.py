@@ -73,7 +73,9 @@ TASKS = {
     "feature-extraction": Task(FeatureExtractionPipeline, DistilBertModel),
     "fill-mask": Task(FillMaskPipeline, DistilBertForMaskedLM),
     "question-answering": Task(QuestionAnsweringPipeline, DistilBertForQuestionAnswering),
-    "token-classification": Task(TokenClassificationPipeline, DistilBertForTokenClassification),
+    "token-classification": Task(
+        TokenClassificationPipeline, DistilBertForTokenClassification, "distilbert-uner"
+    ),
 }
 ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
@@ -96,7 +98,7 @@ def pipeline(task: Literal["fill-mask"], model: Name | Model, **more: Any) -> Fi
 
 @overload
 def pipeline(
-    task: Literal["ner", "token-classification"], model: Name | Model, **more: Any
+    task: Literal["ner", "token-classification"], model: Name | Model | None = None, **more: Any
 ) -> TokenClassificationPipeline: ...
 
 

@@ -54,6 +54,11 @@ def test_entities_stand_in_brackets_in_their_sentence(
     assert outcome.out.splitlines() == [*map(bracketed, TEXTS, expected)]
 
 
+def test_without_a_model_it_is_the_one_that_the_package_ships(distilbert: Command) -> None:
+    outcome = distilbert("tag", "Anna Schmidt of Siemens moved from Munich to Lyon.")
+    assert outcome.out == "[Anna Schmidt PER] of [Siemens ORG] moved from [Munich LOC] to [Lyon LOC].\n"
+
+
 def test_json_has_a_line_a_text_with_all_that_is_known(
     distilbert: Command, here: Path, tagger: Path, expected: list[list[dict[str, Any]]]
 ) -> None:
@@ -145,7 +150,6 @@ def test_a_label_and_a_text_move_no_cursor(distilbert: Command, tmp_path: Path) 
 
 
 WRONG = {
-    "no model": (["good"], 2, "No model for token-classification comes with the package"),
     "another task's model": (["good", "--model", "{classifier}"], 2, "is a model for text-classification"),
     "no text": (["--model", "{tagger}"], 2, "Give texts or --file FILE"),
     "a kept column of answers": (

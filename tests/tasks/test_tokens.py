@@ -303,12 +303,15 @@ def test_none_means_the_default_at_construction_as_in_a_call() -> None:
     assert tagger(**silent)("a good film") == tagger()("a good film", **silent) == tagger()("a good film")
 
 
-def test_without_a_model_it_says_what_to_do() -> None:
-    with pytest.raises(
-        OptionError, match="No model for token-classification comes with the package"
-    ) as refusal:
-        pipeline("ner")
-    assert 'pipeline("token-classification", model="folder-or-name")' in str(refusal.value)
+def test_the_packages_own_tagger_is_the_default() -> None:
+    text = "Anna Schmidt of Siemens moved from Munich to Lyon."
+    found = pipeline("ner", aggregation_strategy="simple")(text)
+    assert [(entity["entity_group"], entity["text"]) for entity in found] == [
+        ("PER", "Anna Schmidt"),
+        ("ORG", "Siemens"),
+        ("LOC", "Munich"),
+        ("LOC", "Lyon"),
+    ]
 
 
 class SlowTokenizer:

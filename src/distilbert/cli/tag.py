@@ -34,9 +34,9 @@ _COLOURS = (
 @click.command(
     epilog="""\b
 Examples:
-  distilbert tag --model my-tagger/ "Ada Lovelace lived in London."
-  distilbert tag --model my-tagger/ --file reviews.csv --column review --out entities.csv
-  distilbert tag --model my-tagger/ --file reviews.csv --column review --keep id --out entities.jsonl --resume
+  distilbert tag "Ada Lovelace lived in London."
+  distilbert tag --file reviews.csv --column review --out entities.csv
+  distilbert tag --file reviews.csv --column review --keep id --out entities.jsonl --resume
   zcat reviews.csv.gz | distilbert tag --model my-tagger/ --file - --format csv --column review --json"""
 )
 @options.texts
@@ -54,7 +54,7 @@ Examples:
     help="none: tokens by themselves. simple: neighbours of one type together. The others so, but a word has one "
     "label: its first token's, that of its tokens' mean, or its most certain token's.",
 )
-@click.option("--model", metavar="NAME", help="Folder or model on the hub (owner/name).")
+@options.tagger
 @options.revision
 @options.as_json
 @options.threads
@@ -68,7 +68,7 @@ def command(
     out: str | None,
     resume: bool,
     aggregation_strategy: str,
-    model: str | None,
+    model: str,
     revision: str | None,
     as_json: bool,
     threads: int | None,
@@ -81,16 +81,15 @@ def command(
     """
     from distilbert.files.table_writer import write_rows
     from distilbert.files.tables import format_of
-    from distilbert.pipelines import default_model, load_model, pipeline
+    from distilbert.pipelines import load_model, pipeline
 
-    example = 'distilbert tag --model my-tagger/ "Ada Lovelace lived in London."'
+    example = 'distilbert tag "Ada Lovelace lived in London."'
     refuse_misuse(texts, file, out, as_json, keep, taken=_ANSWERS, example=example)
     if resume:
         refuse_resume(file, out)
     rows = partial(rows_of, texts, file, format, keep, column)
     first = rows()  # a file that is not there is told before the model is loaded
-    named = model or default_model("token-classification")
-    loaded = load_model("token-classification", named, revision, threads, engine)
+    loaded = load_model("token-classification", model, revision, threads, engine)
     tag = pipeline("token-classification", loaded, aggregation_strategy=aggregation_strategy)
     columns = [*keep, "text", "entities"]
     if out:

@@ -48,7 +48,7 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
     """Finds entities. Options given here are the defaults of every call.
 
     >>> from distilbert import pipeline
-    >>> ner = pipeline("ner", model="my-tagger/", aggregation_strategy="simple")  # doctest: +SKIP
+    >>> ner = pipeline("ner", aggregation_strategy="simple")
     >>> ner("Ada Lovelace lived in London.")[0]  # doctest: +SKIP
     {'entity_group': 'PER', 'score': 0.99, 'word': 'ada lovelace', 'start': 0, 'end': 12, 'text': 'Ada Lovelace'}
     """
