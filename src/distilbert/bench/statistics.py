@@ -47,8 +47,8 @@ def percentile(rounds: Sequence[Sequence[float]], share: float) -> Spread:
 def padding(lengths: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
     """The share of computed tokens that are padding, where `batches` hold places in `lengths`.
 
-    >>> padding([2, 4, 6], [[0, 1], [2]])
-    0.14285714285714285
+    >>> padding([2, 4, 8], [[0, 1], [2]])
+    0.125
     """
     computed = sum(len(batch) * max(lengths[place] for place in batch) for batch in batches)
     return 1 - sum(lengths) / computed
