@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tiny import tiny_checkpoint
 
-from distilbert.compile import compile_checkpoint
+from distilbert.compile import compile_checkpoint, float_bundle
 from distilbert.engines.choice import installed
 from distilbert.engines.onnx_runtime import OnnxRuntimeEngine
 from distilbert.errors import EngineError, NotInstalledError
@@ -164,9 +164,12 @@ STRANGE = {
 }
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("ids", STRANGE.values(), ids=STRANGE)
-def test_ids_that_the_model_does_not_have_are_refused_by_name(bundle: Path, ids: np.ndarray) -> None:
-    engine = OpenVinoEngine(graph(bundle))
+def test_ids_that_the_model_does_not_have_are_refused_by_name(
+    bundle: Path, ids: np.ndarray, threads: int
+) -> None:
+    engine = OpenVinoEngine(graph(bundle), threads)
     before = engine.run(INPUTS)["logits"]
     with pytest.raises(EngineError, match=r"could not run .*\.onnx") as refusal:
         engine.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
@@ -179,6 +182,39 @@ def test_an_input_left_out_is_not_taken_from_the_call_before(bundle: Path) -> No
     engine.run(INPUTS)
     with pytest.raises(EngineError, match="attention_mask is missing"):
         engine.run({"input_ids": IDS})
+
+
+@pytest.mark.parametrize(
+    ("token_types", "says"),
+    [(np.full_like(IDS, 2), "token_type_ids run from 2 to 2, and it has 2"), (IDS * 0.0, "is float64")],
+)
+def test_token_types_that_the_model_does_not_have_are_refused_too(
+    tmp_path: Path, token_types: np.ndarray, says: str
+) -> None:
+    bundle = float_bundle(tiny_checkpoint(tmp_path / "bert", model_type="bert"))
+    with pytest.raises(EngineError, match=says):
+        OpenVinoEngine(graph(bundle)).run({**INPUTS, "token_type_ids": token_types})
+
+
+def test_an_error_says_what_was_wrong_and_not_where_in_openvino_s_sources(tiny_fp32: Path) -> None:
+    with pytest.raises(EngineError) as refusal:
+        OpenVinoEngine(graph(tiny_fp32)).run({name: np.ones((1, 513), np.int64) for name in INPUTS})
+    assert "Exception from" not in str(refusal.value)
+
+
+def test_a_graph_that_was_changed_within_a_second_is_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTILBERT_CACHE", str(tmp_path / "cache"))
+    graphs = [graph(float_bundle(tiny_checkpoint(tmp_path / f"{n}", seed=n))).read_bytes() for n in (0, 1)]
+    assert len(graphs[0]) == len(graphs[1])
+    path, found = tmp_path / "model.onnx", []
+    for nanoseconds, written in enumerate(graphs):
+        path.write_bytes(written)
+        os.utime(path, ns=(10**9, 10**9 + nanoseconds))
+        found.append(OpenVinoEngine(path).run(INPUTS)["logits"])
+        np.testing.assert_allclose(found[-1], OpenVinoEngine(written).run(INPUTS)["logits"], atol=1e-5)
+    assert not np.allclose(*found, atol=1e-3)
 
 
 def test_outputs_of_another_task_are_refused(tiny_fp32: Path) -> None:

@@ -95,6 +95,9 @@ def across_seams(text: str, found: list[Entity], tokenizer: DistilBertTokenizer)
     return [entity for entity in found if any(entity.start < seam < entity.end for seam in seams)]
 
 
+@pytest.mark.xfail(
+    strict=True, reason="distilbert-uner learnt from single sentences: its card says what that costs"
+)
 def test_in_a_long_document_as_many_entities_are_found_as_sentence_by_sentence(
     shared: Path, tmp_path: Path
 ) -> None:

@@ -86,8 +86,7 @@ def recommendation(measured: Measured, task: str) -> str:
     missing = [left for left in measured.left_out if left.next_step]
     if any(left.name == "distilbert, OpenVINO" for left in missing):
         said.append(
-            "The engine OpenVINO is not installed, and faster on many processors: "
-            "pip install 'distilbert[openvino]'."
+            "The engine OpenVINO, which may be faster, is not installed: pip install 'distilbert[openvino]'."
         )
     if theirs is None:
         said.append("No peer is installed, so nothing is said of them: pip install 'distilbert[bench]'.")

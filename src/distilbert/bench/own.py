@@ -24,7 +24,12 @@ def openvino(source: Source) -> Loaded:
 
 def _on(engine: str, source: Source) -> Loaded:
     classify = pipeline(
-        "text-classification", source.bundle, threads=source.threads, engine=engine, truncation=True
+        "text-classification",
+        source.bundle,
+        threads=source.threads,
+        engine=engine,
+        truncation=True,
+        max_length=source.max_length,
     )
     workers = classify.engine.workers
     many = Setting(

@@ -11,7 +11,7 @@ import click
 
 from distilbert.cli import options
 from distilbert.cli.terminal import printable
-from distilbert.errors import BundleError, EngineError
+from distilbert.errors import BundleError, EngineError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def _foreseen(bundle: Bundle) -> str | None:
     """What would run it here; None where that is to be measured, or DISTILBERT_ENGINE names one that may not."""
     from distilbert.engines.choice import foreseen_engine
 
-    with suppress(EngineError):
+    with suppress(EngineError, OptionError):
         return foreseen_engine(bundle)
     return None
 

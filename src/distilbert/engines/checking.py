@@ -60,5 +60,6 @@ def shown(model: Path | bytes) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What a library says, as far as it fits into a line."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """What a library says, as far as it fits into a line; OpenVINO says first where in its sources that is."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line and "Exception from src/" not in line), type(error).__name__)

@@ -11,8 +11,9 @@ import os
 import sys
 import weakref
 from collections import deque
+from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,11 +28,10 @@ from distilbert.engines.checking import (
 )
 from distilbert.engines.threads import choose_threads
 from distilbert.errors import EngineError, NotInstalledError, StorageError
-from distilbert.files.cache import cache_folder
+from distilbert.files.cache import cache_folder, known_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from distilbert.engines.base import Floats, TokenIds
     from distilbert.engines.graph_file import Graph
@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 
 _REFUSALS = (RuntimeError, ValueError, TypeError)  # what OpenVINO raises
 _engines: weakref.WeakSet[OpenVinoEngine] = weakref.WeakSet()
+
+
+class _Opened(NamedTuple):
+    """A compiled graph, what keeps it alive, and its idle requests: each is for one call at a time."""
+
+    core: Any
+    compiled: Any
+    idle: deque[Any]
 
 
 class OpenVinoEngine:
@@ -57,10 +65,12 @@ class OpenVinoEngine:
         self._model, self._outputs = model, outputs
         self.workers = choose_threads(threads)
         graph = checked_graph(model)
-        self._ids = _rows_picked_by("input_ids", graph)
-        self._open(cached=not isinstance(model, bytes))
+        self._rows = {name: _rows_picked_by(name, graph) for name in graph.inputs}
+        self._opening = Lock()
+        opened = _open(model, self.workers, cached=not isinstance(model, bytes))
+        self._opened: _Opened | None = opened
         self.input_names, self.output_names = tuple(graph.inputs), tuple(graph.outputs)
-        taken = {name for value in self._compiled.inputs for name in value.names}
+        taken = {name for value in opened.compiled.inputs for name in value.names}
         # its reader of ONNX makes a constant of an input with a default, `positions`: `run` picks those rows
         self._fed = tuple(name for name in graph.inputs if name in taken)
         check_names(model, outputs, self.output_names)
@@ -69,47 +79,46 @@ class OpenVinoEngine:
     def run(self, inputs: Mapping[str, TokenIds]) -> dict[str, Floats]:
         """See `Engine.run`."""
         self._check_inputs(inputs)
-        if self._compiled is None:
-            with self._opening:
-                if self._compiled is None:  # forked; in a child the cache of compiled graphs hangs
-                    self._open(cached=False)
+        opened = self._still_open()
         try:
-            request = self._idle.pop()
+            request = opened.idle.pop()
         except IndexError:
-            request = self._compiled.create_infer_request()
+            request = opened.compiled.create_infer_request()
         try:
-            request.infer({name: inputs[name] for name in self._fed}, share_inputs=True)
+            request.start_async({name: inputs[name] for name in self._fed}, share_inputs=True)
+            request.wait()  # `infer` with one stream keeps what went wrong to itself
             named = {name: np.array(request.get_tensor(name).data) for name in self.output_names}
             if "positions" in inputs and "positions" in self.input_names and "positions" not in self._fed:
                 named = {name: _picked(rows, inputs["positions"]) for name, rows in named.items()}
         except (*_REFUSALS, IndexError) as error:
+            self._opened = None  # what failed once fails again, with the next batch of the shape before
             raise EngineError(
                 f"OpenVINO could not run {shown(self._model)}: {first_line(error)}", OTHER_TOKENIZER
             ) from error
-        self._idle.append(request)
+        opened.idle.append(request)
         check_shapes(self._model, self._outputs, inputs, named)
         return named
 
     def _check_inputs(self, inputs: Mapping[str, TokenIds]) -> None:
         """OpenVINO takes ids that it has no row for as it likes, and an input left out from the call before."""
-        fault = next((f"{name} is missing" for name in self._fed if name not in inputs), None)
-        ids = inputs.get("input_ids")
-        if fault is None and ids is not None and ids.size and not 0 <= ids.min() <= ids.max() < self._ids:
-            fault = f"input_ids run from {ids.min()} to {ids.max()}, and it has {self._ids:,}"
-        if fault:
-            raise EngineError(f"OpenVINO could not run {shown(self._model)}: {fault}.", OTHER_TOKENIZER)
+        for name in self._fed:
+            if fault := _fault(name, inputs.get(name), self._rows[name]):
+                raise EngineError(f"OpenVINO could not run {shown(self._model)}: {fault}.", OTHER_TOKENIZER)
 
-    def _open(self, *, cached: bool) -> None:
-        self._core, self._compiled = _compiled(self._model, self.workers, cached=cached)
-        self._idle: deque[Any] = deque()  # requests: each is for one call at a time
-        self._opening = Lock()
+    def _still_open(self) -> _Opened:
+        """The compiled graph; compiled again after a fork or a failure."""
+        if (opened := self._opened) is None:
+            with self._opening:
+                opened = self._opened or _open(self._model, self.workers, cached=False)
+                self._opened = opened
+        return opened
 
     def _after_fork(self) -> None:
         """Forget what was compiled, without its end: that would wait for threads which a fork does not copy."""
-        for lost in (self._core, self._compiled, *self._idle):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))
-        self._core = self._compiled = None
-        self._idle, self._opening = deque(), Lock()
+        if self._opened:
+            for lost in (self._opened.core, self._opened.compiled, *self._opened.idle):
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))
+        self._opened, self._opening = None, Lock()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"model": self._model, "threads": self.workers, "outputs": self._outputs}
@@ -151,8 +160,8 @@ def import_openvino() -> Any:
     return openvino
 
 
-def _compiled(model: Path | bytes, workers: int, *, cached: bool) -> tuple[Any, Any]:
-    """A core and the graph that it compiled, for so many calls at a time."""
+def _open(model: Path | bytes, workers: int, *, cached: bool) -> _Opened:
+    """Compile a graph for so many calls at a time. `cached`: keep what comes of it, which hangs in a forked child."""
     options = {
         "INFERENCE_PRECISION_HINT": "f32",  # bf16 moves labels, and scores with the batch
         "NUM_STREAMS": workers,
@@ -163,19 +172,31 @@ def _compiled(model: Path | bytes, workers: int, *, cached: bool) -> tuple[Any, 
     try:
         if cached:
             try:
-                folder = str(cache_folder() / "openvino")
-                return core, core.compile_model(str(model), "CPU", {**options, "CACHE_DIR": folder})
-            except (*_REFUSALS, StorageError):  # a cache that cannot be used only costs the time
+                # by content: OpenVINO knows a file again by its name, size and second
+                folder = str(cache_folder() / "openvino" / known_sha256(Path(str(model)))[:32])
+                kept = core.compile_model(str(model), "CPU", {**options, "CACHE_DIR": folder})
+                return _Opened(core, kept, deque())
+            except (*_REFUSALS, OSError, StorageError):  # a cache that cannot be used only costs the time
                 core = import_openvino().Core()
-        return core, core.compile_model(
-            core.read_model(model if isinstance(model, bytes) else str(model)), "CPU", options
-        )
+        read = core.read_model(model if isinstance(model, bytes) else str(model))
+        return _Opened(core, core.compile_model(read, "CPU", options), deque())
     except _REFUSALS as error:
         raise EngineError(f"OpenVINO cannot load {shown(model)}: {first_line(error)}", AGAIN) from error
 
 
+def _fault(name: str, values: TokenIds | None, rows: int) -> str:
+    """What is wrong with an input that picks from so many rows, 0 for one that picks none; "" if nothing is."""
+    if values is None:
+        return f"{name} is missing"
+    if values.dtype != np.int64:
+        return f"{name} is {values.dtype}, and must be int64"
+    if rows and values.size and not 0 <= values.min() <= values.max() < rows:
+        return f"{name} run from {values.min()} to {values.max()}, and it has {rows:,}"
+    return ""
+
+
 def _rows_picked_by(name: str, graph: Graph) -> int:
-    """How many rows the smallest table has from which this input picks."""
+    """How many rows the smallest table has from which this input picks; 0 where it picks from none."""
     tables = [node.inputs[0] for node in graph.nodes if node.operator == "Gather" and node.inputs[1] == name]
     return min((graph.weights[table].shape[0] for table in tables if table in graph.weights), default=0)
 

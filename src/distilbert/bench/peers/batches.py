@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,6 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from distilbert.bench.ways import Setting
+from distilbert.files.config import DistilBertConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,8 +66,7 @@ def tokeniser(source: Source) -> Callable[[Sequence[str]], list[list[int]]]:
 
 def labels_of(source: Source) -> list[str]:
     """The labels' names by id."""
-    names = json.loads((source.checkpoint / "config.json").read_text(encoding="utf-8"))["id2label"]
-    return [names[str(place)] for place in range(len(names))]
+    return [*DistilBertConfig.from_folder(source.checkpoint).labels]
 
 
 def by_length(lengths: Sequence[int], size: int) -> list[list[int]]:
