@@ -66,6 +66,29 @@ def test_no_document_of_uner_is_on_both_sides(shared: Path) -> None:
     assert len(held) >= split.HELD_BACK
 
 
+def test_a_passage_of_uner_is_neighbouring_sentences_of_one_document() -> None:
+    split = load("ner_split")
+
+    def sentence(document: str, number: int, *words: str) -> str:
+        rows = [f"{place}\t{word}\tO" for place, word in enumerate(words, 1)]
+        return "\n".join([f"# sent_id = {document}-{number:04}", "# text = …", *rows])
+
+    long = ["on"] * (split.PASSAGE - 1)
+    assert split.passages(
+        [
+            sentence("a", 1, "Ada", "lived"),
+            sentence("a", 2, "#", "in", "London"),
+            sentence("b", 1, "alone"),
+            sentence("c", 1, *long),
+            sentence("c", 2, "fits"),
+            sentence("c", 3, "not"),
+        ]
+    ) == [
+        "1\tAda\tO\n2\tlived\tO\n3\t#\tO\n4\tin\tO\n5\tLondon\tO",
+        "\n".join(f"{place}\t{word}\tO" for place, word in enumerate([*long, "fits"], 1)),
+    ]
+
+
 def test_reviews_to_score_are_none_to_learn_from(shared: Path) -> None:
     split = load("imdb_split")
     found = split.reviews(shared / "data" / "imdb" / "train.jsonl.gz")

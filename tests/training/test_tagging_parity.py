@@ -66,6 +66,14 @@ def test_a_tagger_learns_what_its_sentences_say_and_runs(tmp_path: Path) -> None
     assert (entity["text"], entity["entity_group"]) == ("good film", "ART")
 
 
+def test_a_long_text_is_read_in_windows_as_long_as_what_was_learnt_from(tmp_path: Path) -> None:
+    out = finetuned(tmp_path, max_length=16)
+    assert DistilBertTokenizer.from_folder(out).model_max_length == 16
+    text = "it is not a good film\n" * 40
+    found = pipeline("ner", out, aggregation_strategy="simple")(text)
+    assert [entity["text"] for entity in found].count("good film") == 40
+
+
 def test_a_tagger_of_iob1_is_judged_by_iob1(tmp_path: Path) -> None:
     train = conll(tmp_path / "iob1.conll")
     train.write_text(train.read_text().replace("B-", "I-") + "\n\nmovie\tI-ART\nmovie\tB-ART\n")

@@ -51,6 +51,9 @@ def lessons(
     if isinstance(recipe, TaughtRecipe) and recipe.unlabelled:
         more = unlabelled_texts(recipe, tokenizer, "text")
         train = joined_texts([train, *(untagged(texts, tokenizer, padding) for texts in more)])
+    tokenizer.model_max_length = (
+        recipe.max_length
+    )  # longer texts it reads in windows as long as what it learnt from
     model = tagger(checkpoint, recipe, names)
     evaluate = partial(evaluate_tags, runner=runner, data=dev, names=names) if dev else None
     return Lessons(model, train, evaluate, len(dev.lengths) if dev else 0)
