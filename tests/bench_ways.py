@@ -97,8 +97,8 @@ def heavy(source: Source) -> Loaded:
 
 
 def uneven(source: Source) -> Loaded:
-    """One setting is slow when it begins, and the other is once the fastest of all."""
-    turns = {"late": iter([0.3, 0.02, 0.02, 0.02]), "lucky": iter([0.0, 0.04, 0.2, 0.2])}
+    """The setting that is the faster one is slow when it begins, and again when it is disturbed."""
+    turns = {"even": iter([0.0, 0.3, 0.3, 0.3]), "late": iter([0.6, 0.5, 0.05, 0.5])}
 
     def setting(name: str) -> Setting:
         def answer(texts: list[str]) -> list[dict[str, object]]:
@@ -107,4 +107,4 @@ def uneven(source: Source) -> Loaded:
 
         return Setting(name, answer, _all)
 
-    return Loaded([setting("lucky"), setting("late")], _label)
+    return Loaded([setting("even"), setting("late")], _label)
