@@ -9,8 +9,8 @@ fastest of several batch sizes and modes, tried for each set of texts. Whatever 
 into `runs/out/bench`.
 
 It writes `benchmarks/results/MACHINE-DATE.json` with every timing and label, the same as tables in `.md`, and
-`speed.svg`, again after each part, so that a part that fails costs its own figures alone. It fails where a bar is missed
-or could not be shown. `--quick` has fewer texts and rounds and judges no ratio. Use an idle machine.
+`speed.svg`, again after each part, so that a part that fails costs its own figures alone. It fails where a bar is
+missed or could not be shown. `--quick` has fewer texts and rounds and judges no ratio. Use an idle machine.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def find_source(name: str, made: Path, threads: int | None, texts: list[str]) ->
 
 
 def _write_checkpoint(bundle: Path, out: Path) -> str:
-    """Write it in a process that may import PyTorch; what went wrong, "" if nothing did: ours are timed all the same."""
+    """Write it in a process that may import PyTorch; what went wrong, "" if nothing did: ours are timed anyway."""
     line = [sys.executable, "-m", "distilbert.bench.peers.checkpoint", str(bundle), str(out)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if not done.returncode:

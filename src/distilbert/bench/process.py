@@ -46,9 +46,7 @@ class WorkerProcess:
     def load(self, source: Source, setting: str = "") -> dict[str, Any]:
         """Let it load its way, with one of its settings where that is named."""
         folders = {name: str(getattr(source, name)) for name in ("bundle", "checkpoint", "made")}
-        return self.ask(
-            "load", loader=self.way.loader, source={**asdict(source), **folders}, setting=setting
-        )
+        return self.ask("load", loader=self.way.loader, source={**asdict(source), **folders}, setting=setting)
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """Its reply. Raises `WayFailedError` where it says what failed, ended, or lost our patience."""

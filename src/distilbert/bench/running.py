@@ -115,9 +115,7 @@ def _takes_part(way: Way, task: Task) -> bool:
     return task.slow_ways or not way.slow
 
 
-def _ready(
-    way: Way, source: Source, plan: Plan, stack: ExitStack, tell: Callable[[], object]
-) -> _Running:
+def _ready(way: Way, source: Source, plan: Plan, stack: ExitStack, tell: Callable[[], object]) -> _Running:
     """Its process, warm: every text answered once, in the setting that is the fastest for these texts."""
     with ExitStack() as own:
         process = own.enter_context(WorkerProcess(way))

@@ -1,4 +1,4 @@
-"""How fast each engine runs a bundle here: measured once per machine, bundle, threads and versions, in about a second."""
+"""How fast each engine runs a bundle here: measured once per machine, bundle, threads and versions, in a second."""
 
 from __future__ import annotations
 

@@ -29,11 +29,11 @@ def int8(source: Source) -> Loaded:
 
     path = source.made / "ctranslate2-int8"
     if not path.exists():
-        partial = path.with_name("ctranslate2-partial")
+        unfinished = path.with_name("ctranslate2-partial")
         ctranslate2.converters.TransformersConverter(str(source.checkpoint)).convert(
-            str(partial), quantization="int8", force=True
+            str(unfinished), quantization="int8", force=True
         )
-        partial.replace(path)
+        unfinished.replace(path)
     head = _head(source)
 
     def encoder(beside: int, inside: int) -> Run:

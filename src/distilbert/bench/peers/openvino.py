@@ -38,10 +38,10 @@ def _loaded(source: Source, name: str, make: Any) -> Loaded:
 
     path = source.made / f"{name}.xml"
     if not path.exists():
-        partial = path.with_name(f"{name}-partial.xml")
-        openvino.save_model(make(source), partial)
-        partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
-        partial.replace(path)
+        unfinished = path.with_name(f"{name}-partial.xml")
+        openvino.save_model(make(source), unfinished)
+        unfinished.with_suffix(".bin").replace(path.with_suffix(".bin"))
+        unfinished.replace(path)
     core = openvino.Core()
     model = core.read_model(path)
     threads = {"INFERENCE_NUM_THREADS": source.threads}
@@ -71,7 +71,8 @@ def _beside_each_other(compiled: Callable[[], Any]) -> Run:
     opened = cache(lambda: import_openvino().AsyncInferQueue(compiled()))
 
     def run(batches: Sequence[tuple[Ids, Ids]]) -> list[Logits]:
-        queue, found = opened(), dict[int, Logits]()
+        queue = opened()
+        found: dict[int, Logits] = {}
 
         def keep(request: Any, place: int) -> None:
             found[place] = np.array(request.get_output_tensor(0).data)
