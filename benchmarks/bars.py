@@ -24,7 +24,7 @@ ON_ONNX_RUNTIME, ON_OPENVINO = "distilbert, ONNX Runtime", "distilbert, OpenVINO
 DYNAMIC, NNCF = "ONNX Runtime, dynamic int8", "OpenVINO, NNCF int8"
 TEACHER_1, TEACHER_32 = "teacher in transformers, batch 1", "teacher in transformers, batch 32"
 WEIGHTS = "weights"  # in a way's versions: the run that would have trained them, where they are fresh
-NOT_RUN = "not measured, see above"
+NOT_RUN = "not measured"
 LEAST_ROUNDS = 5
 LEAST_START, MOST_MEGABYTES = 12, 130  # times as fast as a transformers pipeline; MB
 
@@ -112,7 +112,7 @@ def _against(measured: Measured, task: str, number: str, ours: Found | None, nam
     asks = f"{measured.texts.get(task, 0)} {task}: at least {least} × {name}"
     theirs = next((found for found in measured.on(task) if found.name == name), None)
     if ours is None or theirs is None:
-        whose = name if ours else "a way of ours that passed its gate"
+        whose = name if ours else "way of ours that passed its gate"
         reason = next((f": {left.reason}" for left in measured.left_out if left.name == whose), "")
         return Bar(number, asks, "", None, f"no {whose}{reason}")
     ratio = measured.ratio(task, ours, theirs)

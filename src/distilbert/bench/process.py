@@ -53,6 +53,7 @@ class WorkerProcess:
         assert self._process.stdin
         assert self._process.stdout
         begun, alarm = time.monotonic(), Timer(PATIENCE, self._process.kill)
+        alarm.daemon = True
         alarm.start()
         try:
             print(json.dumps({"do": do, **request}), file=self._process.stdin, flush=True)

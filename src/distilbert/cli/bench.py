@@ -58,7 +58,8 @@ def command(
 
     if texts is None and options.told_of_texts():
         raise OptionError("--column names a column, and there is no --texts.", "Name a table: --texts FILE.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way of exceptions: what was made goes
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception: what was made goes
+    click.get_current_context().call_on_close(lambda: signal.signal(signal.SIGTERM, before))
     given = texts_of(texts, column)
     plan = Plan([Task(TASK, given, alone=min(100, len(given)))], rounds, starts=1)
     with tempfile.TemporaryDirectory(prefix="distilbert-bench-") as made:
