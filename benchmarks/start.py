@@ -22,7 +22,6 @@ SHARED = Path(__file__).parent.parent.parent / "shared"
 STARTER = SHARED / "weights" / "distilbert-sst2-starter"
 TEXT = "A warm and funny film."
 ROUNDS = 9
-MAX_SHARE, MAX_MEGABYTES = 1 / 8, 150
 
 PEAK = """
 import atexit
@@ -75,7 +74,7 @@ WAYS = {"distilbert classify, int8": OURS, "transformers pipeline, float32": THE
 
 
 def main() -> None:
-    """Print a table, and fail where ours needs more than an eighth of their time or than 150 MB."""
+    """Print a table; the bars that it is about are those of `make bench`."""
     numbers = [word for word in sys.argv[1:] if word != "--steps"]
     rounds = int(numbers[0]) if numbers else ROUNDS
     if "--steps" in sys.argv:
@@ -83,23 +82,18 @@ def main() -> None:
         return
     if not SHARED.is_dir():
         sys.exit(f"{SHARED} is not there: these figures need the real weights.")
-    figures: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
-    for number in range(rounds + 1):  # the first warms up
-        for name, program in WAYS.items():
-            figure = start(program)
-            if number:
-                figures[name].append(figure)
+    figures = starts(rounds)
     print("| from start to answer | median s | min to max | VmHWM MB |\n| --- | --- | --- | --- |")
     for name, rows in figures.items():
         seconds, megabytes = zip(*rows, strict=True)
         spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
         print(f"| {name} | {median(seconds):.2f} | {spread} | {median(megabytes):.0f} |")
-    ours, theirs = (median(seconds for seconds, _ in rows) for rows in figures.values())
-    peak = max(megabytes for _, megabytes in figures["distilbert classify, int8"])
-    print(
-        f"\nours is 1/{theirs / ours:.1f} of theirs (at most 1/8), at most {peak:.0f} MB (under {MAX_MEGABYTES})"
-    )
-    sys.exit(not (ours <= theirs * MAX_SHARE and peak < MAX_MEGABYTES))
+
+
+def starts(rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Each way's seconds and MB, in interleaved rounds of which the first, which warms up, is left out."""
+    found = [{name: start(program) for name, program in WAYS.items()} for _ in range(rounds + 1)]
+    return {name: [each[name] for each in found[1:]] for name in WAYS}
 
 
 def environment() -> dict[str, str]:

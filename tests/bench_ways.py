@@ -79,3 +79,32 @@ def failing_later(source: Source) -> Loaded:
         return _label(texts)
 
     return Loaded([Setting("all", answer, _all)], answer)
+
+
+def hanging(source: Source) -> Loaded:
+    time.sleep(600)
+    raise AssertionError("nobody waits for so long")
+
+
+def heavy(source: Source) -> Loaded:
+    """Its second setting takes 300 MB, at its first call."""
+
+    def answer(texts: list[str]) -> list[dict[str, object]]:
+        bytearray(b"x" * 300_000_000)
+        return _slowly(texts)
+
+    return Loaded([Setting("light", _label, _all), Setting("heavy", answer, _all)], _label)
+
+
+def uneven(source: Source) -> Loaded:
+    """The setting that is the faster one is slow when it begins, and again when it is disturbed."""
+    turns = {"even": iter([0.0, 0.3, 0.3, 0.3]), "late": iter([0.6, 0.5, 0.05, 0.5])}
+
+    def setting(name: str) -> Setting:
+        def answer(texts: list[str]) -> list[dict[str, object]]:
+            time.sleep(next(turns[name]))
+            return _label(texts)
+
+        return Setting(name, answer, _all)
+
+    return Loaded([setting("even"), setting("late")], _label)

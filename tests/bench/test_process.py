@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,27 @@ def test_what_a_library_prints_is_no_reply(source: Source) -> None:
         process.load(source)
         process.ask("texts", name="some", texts=TEXTS)
         assert process.ask("answer", texts="some")["labels"][0] == "POSITIVE"
+
+
+def test_each_setting_is_warm_when_it_is_compared(source: Source) -> None:
+    with WorkerProcess(way("uneven")) as process:
+        process.load(source)
+        process.ask("texts", name="some", texts=TEXTS)
+        assert process.ask("choose", texts="some")["setting"] == "late"
+
+
+def test_a_worker_that_hangs_is_given_up(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distilbert.bench.process.PATIENCE", 1.2)
+    with WorkerProcess(way("hanging")) as process, pytest.raises(WayFailedError, match="no answer in 0 min"):
+        process.load(source)
+
+
+def test_our_own_errors_are_told_without_their_class(source: Source) -> None:
+    nowhere = replace(source, bundle=source.bundle / "nowhere")
+    with WorkerProcess(OURS[0]) as process, pytest.raises(WayFailedError) as failed:
+        process.load(nowhere)
+    assert "nowhere" in str(failed.value)
+    assert "Error" not in str(failed.value)
 
 
 @pytest.mark.parametrize(

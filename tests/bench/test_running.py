@@ -61,6 +61,19 @@ def test_peers_that_are_not_there_or_fail_are_left_out_by_name(source: Source) -
     ]
 
 
+def test_memory_is_that_of_the_setting_that_was_chosen(source: Source) -> None:
+    measured = measure("tiny", [(each, source) for each in (OURS[0], way("heavy"))], PLAN, lambda: None)
+    assert measured.found[1].tasks["some"].setting == "light"
+    assert measured.found[1].memory < 300_000_000
+
+
+def test_without_a_checkpoint_ours_are_timed_all_the_same(source: Source) -> None:
+    lacking = replace(source, fault="the bundle could not be written as a checkpoint: disk full")
+    measured = measure("tiny", [(each, lacking) for each in (OURS[0], way("steady"))], PLAN, lambda: None)
+    assert [found.name for found in measured.found] == [OURS[0].name]
+    assert [(left.name, left.reason) for left in measured.left_out] == [("steady", lacking.fault)]
+
+
 def test_without_a_way_of_ours_there_is_nothing_to_compare(source: Source) -> None:
     with pytest.raises(
         EngineError, match=r"tiny could not be run: RuntimeError: cannot convert aten::nothing\."

@@ -84,6 +84,7 @@ def test_a_tagger_is_refused_before_anything_runs(texts: Path, distilbert: Comma
         (("bench", "nowhere"), 1, "nowhere"),
         (("bench", "distilbert-sst2", "--texts", "none.csv"), 1, "none.csv cannot be read"),
         (("bench", "distilbert-sst2", "--texts", "texts.csv", "--column", "review"), 1, "no column 'review'"),
+        (("bench", "distilbert-sst2", "--column", "review"), 2, "--column names a column, and there is no"),
         (("bench", "distilbert-sst2", "--rounds", "0"), 2, "--rounds"),
         (("bench",), 2, "MODEL"),
     ],
@@ -102,8 +103,11 @@ def test_a_terminal_sees_how_far_it_has_come(texts: Path, distilbert: Command, t
     assert "measurements" in shown
 
 
-def test_ctrl_c_leaves_no_process_and_no_folder_behind(
-    texts: Path, distilbert: Command, tiny_int8: Path
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, ["interrupted"]), (signal.SIGTERM, 143, [])]
+)
+def test_ctrl_c_and_sigterm_leave_no_process_and_no_folder_behind(
+    number: signal.Signals, code: int, said: list[str], texts: Path, distilbert: Command, tiny_int8: Path
 ) -> None:
     (texts / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(texts / "tmp")}
@@ -115,11 +119,12 @@ def test_ctrl_c_leaves_no_process_and_no_folder_behind(
         while not workers:
             time.sleep(0.1)
             workers = [child for child in children(process.pid) if "distilbert.bench.worker" in child[1]]
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+        # a terminal tells the whole group, whoever ends a process that one alone
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.decode().splitlines()[-1] == "interrupted"
-    assert not any(Path(f"/proc/{number}").exists() for number, _ in workers)
+    assert process.returncode == code
+    assert err.decode().splitlines()[-1:] == said
+    assert not any(Path(f"/proc/{worker}").exists() for worker, _ in workers)
     assert [*(texts / "tmp").iterdir()] == []
 
 

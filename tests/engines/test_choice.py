@@ -57,13 +57,14 @@ def bundle_with(folder: Path, out: Path, gate: dict[str, Any]) -> Bundle:
 
 
 class Stopwatch:
-    """Says what it is told to, and counts how often it is asked."""
+    """Says what it is told to, counts how often it is asked, and keeps for how many threads."""
 
     def __init__(self, says: object) -> None:
         self.says, self.asked = says, 0
+        self.threads: object = None
 
-    def __call__(self, *_: object) -> Any:
-        self.asked += 1
+    def __call__(self, *given: object) -> Any:
+        self.asked, self.threads = self.asked + 1, given[-1]
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
@@ -112,7 +113,7 @@ def test_the_engine_follows_from_gate_machine_and_measurement(
 
 
 @pytest.mark.parametrize("measured", [FASTER, SLOWER])
-def test_it_is_measured_once_for_a_bundle_and_its_engines_versions(
+def test_it_is_measured_once_for_a_bundle_a_number_of_threads_and_its_engines_versions(
     measured: dict[str, float], tiny_int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle, stopwatch = bundle_with(tiny_int8, tmp_path / "bundle", ROW), Stopwatch(measured)
@@ -120,12 +121,18 @@ def test_it_is_measured_once_for_a_bundle_and_its_engines_versions(
     first = choose_engine(bundle, config, measure=stopwatch)
     assert choose_engine(bundle, config, measure=stopwatch) == first == foreseen_engine(bundle)
     assert stopwatch.asked == 1
-    seem_installed(monkeypatch, "2027.0.0")
+    for _ in range(2):
+        assert choose_engine(bundle, config, threads=63, measure=stopwatch) == first
+    assert (stopwatch.asked, stopwatch.threads) == (2, 63)
+    monkeypatch.setenv("DISTILBERT_THREADS", "63")  # as many
     choose_engine(bundle, config, measure=stopwatch)
     assert stopwatch.asked == 2
+    seem_installed(monkeypatch, "2027.0.0")
+    choose_engine(bundle, config, measure=stopwatch)
+    assert stopwatch.asked == 3
     other = bundle_with(tiny_int8, tmp_path / "other", {"openvino": {"said": "another"}})
     choose_engine(other, config, measure=stopwatch)
-    assert stopwatch.asked == 3
+    assert stopwatch.asked == 4
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"openvino": 1}', '{"openvino": "x", "onnxruntime": 1}'])
@@ -162,9 +169,9 @@ def test_a_named_engine_is_taken_unmeasured_or_refused_with_what_to_do(
     def named(bundle: Bundle, engine: str) -> str:
         if by == "the argument":
             monkeypatch.setenv("DISTILBERT_ENGINE", "of no weight beside it")
-            return choose_engine(bundle, config, engine, stopwatch)
+            return choose_engine(bundle, config, engine, measure=stopwatch)
         monkeypatch.setenv("DISTILBERT_ENGINE", engine)
-        return choose_engine(bundle, config, None, stopwatch)
+        return choose_engine(bundle, config, measure=stopwatch)
 
     for bundle in (judged, float32):
         assert [named(bundle, name) for name in ("onnxruntime", "openvino")] == ["onnxruntime", "openvino"]

@@ -96,7 +96,8 @@ def recommendation(measured: Measured, task: str) -> str:
 def _fastest(measured: Measured, task: str, ours: Found, theirs: Found | None) -> str:
     speed = f"{measured.texts[task] / Spread.of(ours.tasks[task].seconds).value:,.0f} texts a second"
     if theirs is None:
-        return f"Use {ours.name}: {speed} with {measured.threads} threads."
+        threads = f"{measured.threads} thread{'s' * (measured.threads != 1)}"
+        return f"Use {ours.name}: {speed} with {threads}."
     ratio = measured.ratio(task, ours, theirs)
     if ratio.value >= MUCH:
         said = f"Use {ours.name}: {speed}, {with_spread(ratio)} times as fast as {theirs.name}, the fastest peer."
@@ -119,6 +120,6 @@ def _alone(measured: Measured, task: str, ours: Found) -> list[str]:
         return []
     milliseconds, name = quick[0]
     own = next((value for value, of in quick if of == ours.name), milliseconds)
-    if name == ours.name or own <= MUCH * milliseconds:
-        return [f"With one text a call it is the quickest too ({own:.1f} ms)."]
+    if name == ours.name:
+        return [f"With one text a call {ours.name} is the quickest: {own:.1f} ms."]
     return [f"With one text a call {name} is the quickest: {milliseconds:.1f} ms against {own:.1f}."]

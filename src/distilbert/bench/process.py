@@ -7,11 +7,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict
+from threading import Timer
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from distilbert.bench.ways import Source, Way
+
+
+PATIENCE = 1200  # seconds until a worker that says nothing counts as hung: making a model takes minutes
 
 
 class WayFailedError(Exception):
@@ -38,22 +43,29 @@ class WorkerProcess:
             },
         )
 
-    def load(self, source: Source) -> dict[str, Any]:
-        """Let it load its way."""
+    def load(self, source: Source, setting: str = "") -> dict[str, Any]:
+        """Let it load its way, with one of its settings where that is named."""
         folders = {name: str(getattr(source, name)) for name in ("bundle", "checkpoint", "made")}
-        return self.ask("load", loader=self.way.loader, source={**asdict(source), **folders})
+        return self.ask("load", loader=self.way.loader, source={**asdict(source), **folders}, setting=setting)
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Its reply. Raises `WayFailedError` where it says what failed, or ended."""
+        """Its reply. Raises `WayFailedError` where it says what failed, ended, or lost our patience."""
         assert self._process.stdin
         assert self._process.stdout
+        begun, alarm = time.monotonic(), Timer(PATIENCE, self._process.kill)
+        alarm.daemon = True
+        alarm.start()
         try:
             print(json.dumps({"do": do, **request}), file=self._process.stdin, flush=True)
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
+        finally:
+            alarm.cancel()
         if not line:
             code = self._process.wait()
+            if time.monotonic() - begun >= PATIENCE:
+                raise WayFailedError(f"no answer in {PATIENCE / 60:.0f} minutes")
             raise WayFailedError(f"its process ended with {code}{self._last_words()}")
         reply: dict[str, Any] = json.loads(line)
         if "fault" in reply:

@@ -34,8 +34,8 @@ class _Running:
     source: Source
     process: WorkerProcess
     versions: dict[str, str]
-    starts: list[float]
-    memory: int
+    starts: list[float] = field(default_factory=list)
+    memory: int = 0
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -69,9 +69,16 @@ def measure(
             if missing := way.missing():
                 left_out.append(LeftOut(way.name, f"{' and '.join(missing)} not installed", way.install))
                 continue
+            if source.fault and not way.ours:
+                left_out.append(LeftOut(way.name, source.fault))
+                continue
             try:
-                starts, memory = _started(way, source, plan, tell)
-                running.append(_ready(way, source, plan, starts, memory, stack, tell))
+                with WorkerProcess(way) as process:  # what it makes of the model is made first, and not timed
+                    process.load(source)
+                tell()
+                ready = _ready(way, source, plan, stack, tell)
+                _start(ready, plan, tell)
+                running.append(ready)
             except WayFailedError as fault:
                 left_out.append(LeftOut(way.name, str(fault)))
         _refuse_without_ours(name, running, left_out)
@@ -108,43 +115,11 @@ def _takes_part(way: Way, task: Task) -> bool:
     return task.slow_ways or not way.slow
 
 
-def _started(way: Way, source: Source, plan: Plan, tell: Callable[[], object]) -> tuple[list[float], int]:
-    """Seconds to a first answer in new processes, and the peak memory of one of them after a call with many texts.
-
-    What a peer makes of the model is made first, and not timed.
-    """
-    with WorkerProcess(way) as process:
-        process.load(source)
-    tell()
-    starts, memory = [], 0
-    for number in range(plan.starts):
-        begun = time.perf_counter()
-        with WorkerProcess(way) as process:
-            process.load(source)
-            process.ask("texts", name="first", texts=[FIRST_TEXT])
-            process.ask("answer", texts="first", alone=True)
-            starts.append(time.perf_counter() - begun)
-            if not number:
-                process.ask("texts", name="many", texts=list(plan.tasks[0].texts))
-                process.ask("answer", texts="many")
-                memory = process.ask("memory")["bytes"]
-        tell()
-    return starts, memory
-
-
-def _ready(
-    way: Way,
-    source: Source,
-    plan: Plan,
-    starts: list[float],
-    memory: int,
-    stack: ExitStack,
-    tell: Callable[[], object],
-) -> _Running:
+def _ready(way: Way, source: Source, plan: Plan, stack: ExitStack, tell: Callable[[], object]) -> _Running:
     """Its process, warm: every text answered once, in the setting that is the fastest for these texts."""
     with ExitStack() as own:
         process = own.enter_context(WorkerProcess(way))
-        ready = _Running(way, source, process, process.load(source)["versions"], starts, memory)
+        ready = _Running(way, source, process, process.load(source)["versions"])
         for task in plan.tasks:
             timed = _takes_part(way, task)
             if not timed and not way.reference:
@@ -162,6 +137,27 @@ def _ready(
             tell()
         stack.push(own.pop_all())
     return ready
+
+
+def _start(each: _Running, plan: Plan, tell: Callable[[], object]) -> None:
+    """Time its first answer in new processes, and read the peak memory of one of them after a call with many texts.
+
+    They have the setting alone that was the fastest for the first task.
+    """
+    task = plan.tasks[0]
+    setting = each.tasks[task.name]["setting"]
+    for number in range(plan.starts):
+        begun = time.perf_counter()
+        with WorkerProcess(each.way) as process:
+            process.load(each.source, setting)
+            process.ask("texts", name="first", texts=[FIRST_TEXT])
+            process.ask("answer", texts="first")
+            each.starts.append(time.perf_counter() - begun)
+            if not number:
+                process.ask("texts", name="many", texts=list(task.texts))
+                process.ask("answer", texts="many")
+                each.memory = process.ask("memory")["bytes"]
+        tell()
 
 
 def _turn(each: _Running, plan: Plan, tell: Callable[[], object]) -> None:

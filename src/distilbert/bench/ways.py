@@ -51,6 +51,7 @@ class Source:
     threads: int
     calibration: Sequence[str]
     max_length: int = 512
+    fault: str = ""  # why there is no checkpoint, so that no peer can be loaded
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ goes to standard error.
 
 | request                                       | reply                                                             |
 | --------------------------------------------- | ----------------------------------------------------------------- |
-| {"do": "load", "loader": …, "source": {…}}    | {"versions": {…}}                                                 |
+| {"do": "load", "loader": …, "source": {…},    | {"versions": {…}}                                                 |
+|  "setting": name}                             | of its settings it keeps this one alone; "": all                  |
 | {"do": "texts", "name": …, "texts": […]}      | {}                                                                |
 | {"do": "choose", "texts": name}               | {"setting": …, "padding": …}: the fastest for these, from now on  |
 | {"do": "answer", "texts": name, "alone": …}   | {"labels": […], "scores": […]}                                    |
@@ -24,19 +25,23 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distilbert.bench.peers.batches import tokeniser
 from distilbert.bench.statistics import padding
 from distilbert.bench.ways import Source
+from distilbert.errors import DistilBertError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from distilbert.bench.ways import Answers, Loaded, Setting
 
+CHOOSING = 64  # texts, a batch of the largest size: a setting costs four passes over them
 _PACKAGES = ("torch", "transformers", "onnxruntime", "openvino", "nncf", "ctranslate2", "tokenizers")
 
 
@@ -49,12 +54,13 @@ class Worker:
         self.texts: dict[str, list[str]] = {}
         self.chosen: dict[str, Setting] = {}
 
-    def load(self, loader: str, source: Mapping[str, Any]) -> dict[str, Any]:
+    def load(self, loader: str, source: Mapping[str, Any], setting: str = "") -> dict[str, Any]:
         """Import the loader's module (`Way.loader`) and let it load."""
         folders = {name: Path(source[name]) for name in ("bundle", "checkpoint", "made")}
         self.source = Source(**{**source, **folders})
         module, _, function = loader.partition(":")
-        self.loaded = getattr(import_module(module), function)(self.source)
+        loaded: Loaded = getattr(import_module(module), function)(self.source)
+        self.loaded = replace(loaded, many=[each for each in loaded.many if setting in ("", each.name)])
         return {"versions": _versions()}
 
     def keep(self, name: str, texts: list[str]) -> dict[str, Any]:
@@ -63,14 +69,13 @@ class Worker:
         return {}
 
     def choose(self, texts: str) -> dict[str, Any]:
-        """Try each setting on the texts, the first of all once more because it warms up, and keep the fastest."""
-        given = self.texts[texts]
-        settings = self.loaded.many
+        """Keep the fastest setting for the first of these texts: the best of three turns, each setting warmed up."""
+        given, settings = self.texts[texts], self.loaded.many
+        chosen = settings[0]
         if len(settings) > 1:
-            settings[0].answer(given)
-        chosen = min(settings, key=lambda setting: _seconds(setting.answer, given))
+            chosen = min(settings, key=lambda setting: _best_seconds(setting.answer, given[:CHOOSING]))
         self.chosen[texts] = chosen
-        lengths = _lengths(self.source, given)
+        lengths = [len(row) for row in tokeniser(self.source)(given)]
         return {"setting": chosen.name, "padding": padding(lengths, chosen.cut(lengths))}
 
     def answer(self, texts: str, alone: bool = False) -> dict[str, Any]:
@@ -112,13 +117,9 @@ def _seconds(answer: Answers, texts: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _lengths(source: Source, texts: list[str]) -> list[int]:
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(source.bundle / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(source.max_length)
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts)]
+def _best_seconds(answer: Answers, texts: list[str]) -> float:
+    answer(texts)
+    return min(_seconds(answer, texts) for _ in range(3))
 
 
 def _versions() -> dict[str, str]:
@@ -147,7 +148,8 @@ def main() -> None:
         try:
             reply = getattr(worker, {"texts": "keep"}.get(do, do))(**request)
         except Exception as error:  # a peer's library may raise anything; the parent tells of it
-            reply = {"fault": f"{type(error).__name__}: {error}"}
+            name = "" if isinstance(error, DistilBertError) else f"{type(error).__name__}: "
+            reply = {"fault": f"{name}{error}"}
         print(json.dumps(reply), file=replies, flush=True)
 
 

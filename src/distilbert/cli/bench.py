@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +13,7 @@ import click
 
 from distilbert.cli import options
 from distilbert.cli.terminal import counted_texts, printable
+from distilbert.errors import OptionError
 
 TASK = "texts"
 
@@ -53,6 +56,10 @@ def command(
     from distilbert.bench.running import Plan, measure, steps
     from distilbert.bench.ways import WAYS
 
+    if texts is None and options.told_of_texts():
+        raise OptionError("--column names a column, and there is no --texts.", "Name a table: --texts FILE.")
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception: what was made goes
+    click.get_current_context().call_on_close(lambda: signal.signal(signal.SIGTERM, before))
     given = texts_of(texts, column)
     plan = Plan([Task(TASK, given, alone=min(100, len(given)))], rounds, starts=1)
     with tempfile.TemporaryDirectory(prefix="distilbert-bench-") as made:

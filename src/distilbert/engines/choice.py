@@ -34,7 +34,7 @@ def load_engine(
     Raises `OptionError` for an unknown name, `EngineError` for an int8 bundle that passed no gate on that engine and
     for a graph that it refuses, `NotInstalledError` where it is not installed.
     """
-    chosen = choose_engine(bundle, config, engine)
+    chosen = choose_engine(bundle, config, engine, threads)
     return open_graph(chosen, bundle.graph, threads, outputs_of(bundle.manifest.task, config))
 
 
@@ -63,28 +63,29 @@ def choose_engine(
     bundle: Bundle,
     config: DistilBertConfig,
     engine: str | None = None,
-    measure: Callable[[Bundle, DistilBertConfig], Speeds] | None = None,
+    threads: int | None = None,
+    measure: Callable[[Bundle, DistilBertConfig, int | None], Speeds] | None = None,
 ) -> str:
     """The name of the engine that runs a bundle: `engine`, else `DISTILBERT_ENGINE`, else the faster one that may.
 
-    `measure` gives the seconds that each takes here; it is asked only where both may run the bundle, and once. Raises
-    `OptionError` for an unknown name, `EngineError` for one on which this int8 passed no gate.
+    `measure` gives the seconds that each takes here with so many threads; it is asked only where both may run the
+    bundle, and once. Raises `OptionError` for an unknown name, `EngineError` for one on which this int8 passed no gate.
     """
     if engine is not None:
         return _allowed(bundle, engine, "engine")
-    if (foreseen := foreseen_engine(bundle)) is not None:
+    if (foreseen := foreseen_engine(bundle, threads)) is not None:
         return foreseen
     from distilbert.engines.speeds import measure_speeds, remember_speeds
 
     try:
-        speeds = (measure or measure_speeds)(bundle, config)
+        speeds = (measure or measure_speeds)(bundle, config, threads)
     except (EngineError, NotInstalledError):  # of what is installed, but does not work here
         return ONNX_RUNTIME
-    remember_speeds(bundle, speeds)
+    remember_speeds(bundle, speeds, threads)
     return _faster(speeds)
 
 
-def foreseen_engine(bundle: Bundle) -> str | None:
+def foreseen_engine(bundle: Bundle, threads: int | None = None) -> str | None:
     """As `choose_engine` without a name, but nothing is measured: None where that is still to be done."""
     if asked := os.environ.get("DISTILBERT_ENGINE"):
         return _allowed(bundle, asked, "DISTILBERT_ENGINE")
@@ -93,7 +94,7 @@ def foreseen_engine(bundle: Bundle) -> str | None:
         return ONNX_RUNTIME
     from distilbert.engines.speeds import known_speeds
 
-    speeds = known_speeds(bundle)
+    speeds = known_speeds(bundle, threads)
     return None if speeds is None else _faster(speeds)
 
 

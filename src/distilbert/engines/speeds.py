@@ -1,4 +1,4 @@
-"""How fast each engine runs a bundle here: measured once per machine, bundle and versions, in about a second."""
+"""How fast each engine runs a bundle here: measured once per machine, bundle, threads and versions, in a second."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _ROUNDS = 5
 _ENOUGH = 0.5  # seconds of measuring, after which no round is begun
 
 
-def measure_speeds(bundle: Bundle, config: DistilBertConfig) -> Speeds:
+def measure_speeds(bundle: Bundle, config: DistilBertConfig, threads: int | None = None) -> Speeds:
     """Seconds that each engine takes for the same few batches, with all workers: the best of a few rounds in turn."""
     draw = np.random.default_rng(0)
     shape = (_TEXTS, min(_TOKENS, config.max_position_embeddings))
     ids = draw.integers(0, config.vocab_size, shape)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-    engines = {name: open_graph(name, bundle.graph) for name in ENGINES}
+    engines = {name: open_graph(name, bundle.graph, threads) for name in ENGINES}
     best = dict.fromkeys(ENGINES, float("inf"))
     start = time.perf_counter()
     for round_ in range(1 + _ROUNDS):
@@ -61,27 +61,27 @@ def _seconds(engine: Engine, inputs: Mapping[str, TokenIds]) -> float:
     return time.perf_counter() - start
 
 
-def known_speeds(bundle: Bundle) -> Speeds | None:
-    """What was measured before on this machine; None where nothing was."""
+def known_speeds(bundle: Bundle, threads: int | None = None) -> Speeds | None:
+    """What was measured before on this machine with so many threads; None where nothing was."""
     with suppress(OSError, ValueError, TypeError, KeyError, StorageError):
-        stored = json.loads(_stored_at(bundle).read_bytes())
+        stored = json.loads(_stored_at(bundle, threads).read_bytes())
         return {name: float(stored[name]) for name in ENGINES}
     return None
 
 
-def remember_speeds(bundle: Bundle, speeds: Speeds) -> None:
+def remember_speeds(bundle: Bundle, speeds: Speeds, threads: int | None = None) -> None:
     """Keep what was measured. A cache that cannot be written only costs the measuring."""
     with suppress(OSError, StorageError):
-        path = _stored_at(bundle)
+        path = _stored_at(bundle, threads)
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as temporary:
             temporary.write_text(json.dumps(speeds))
 
 
-def _stored_at(bundle: Bundle) -> Path:
-    """A home folder may be shared by machines, so the processor counts too."""
-    versions = [f"{name} {installed(name)}" for name in ENGINES]
-    of_what = [manifest_sha256(bundle.folder), processor(), choose_threads(), *versions]
+def _stored_at(bundle: Bundle, threads: int | None) -> Path:
+    """A home folder may be shared by machines, so the processor counts too; and our version, which sets the options."""
+    versions = [f"{name} {installed(name)}" for name in ("distilbert", *ENGINES)]
+    of_what = [manifest_sha256(bundle.folder), processor(), choose_threads(threads), *versions]
     return cache_folder() / "speeds" / f"{hashlib.sha256(repr(of_what).encode()).hexdigest()[:32]}.json"
 
 

@@ -6,6 +6,7 @@ As its guide has it for DistilBERT: https://opennmt.net/CTranslate2/guides/trans
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,19 +29,16 @@ def int8(source: Source) -> Loaded:
 
     path = source.made / "ctranslate2-int8"
     if not path.exists():
-        partial = path.with_name("ctranslate2-partial")
+        unfinished = path.with_name("ctranslate2-partial")
         ctranslate2.converters.TransformersConverter(str(source.checkpoint)).convert(
-            str(partial), quantization="int8", force=True
+            str(unfinished), quantization="int8", force=True
         )
-        partial.replace(path)
+        unfinished.replace(path)
     head = _head(source)
 
     def encoder(beside: int, inside: int) -> Run:
-        return _run(
-            ctranslate2.Encoder(str(path), compute_type="int8", inter_threads=beside, intra_threads=inside),
-            head,
-            beside,
-        )
+        threads = {"inter_threads": beside, "intra_threads": inside}
+        return _run(partial(ctranslate2.Encoder, str(path), compute_type="int8", **threads), head, beside)
 
     one = encoder(1, source.threads)
     many = [
@@ -50,15 +48,18 @@ def int8(source: Source) -> Loaded:
     return Loaded(many, answering(one, source, 1))
 
 
-def _run(encoder: Any, head: Callable[[Logits], Logits], beside: int) -> Run:
+def _run(encoder: Callable[[], Any], head: Callable[[Logits], Logits], beside: int) -> Run:
     from ctranslate2 import StorageView
+
+    opened = cache(encoder)  # at the first call: a start pays for one mode
 
     def forward(batch: tuple[Ids, Ids]) -> Logits:
         ids, lengths = batch[0].astype(np.int32), batch[1].sum(axis=1).astype(np.int32)
-        states = encoder.forward_batch(StorageView.from_array(ids), StorageView.from_array(lengths))
+        states = opened().forward_batch(StorageView.from_array(ids), StorageView.from_array(lengths))
         return head(np.array(states.last_hidden_state)[:, 0])
 
     def run(batches: Sequence[tuple[Ids, Ids]]) -> list[Logits]:
+        opened()
         if beside == 1 or len(batches) == 1:
             return [forward(batch) for batch in batches]
         with ThreadPoolExecutor(beside) as pool:  # a call waits for its batch
