@@ -6,10 +6,10 @@
     python runs/ledger.py --ledger runs-ablation.toml
 
 What a run makes lies in runs/out/, outside git. What it found is committed: in docs/runs/NAME.json the score, the
-curve in 100 points, memory in 20, minutes, machine, versions; in NAME.predictions.tsv.gz what it said of each row that
-it was scored on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. The ledger's page has a
-table of them between two comments. A run that is done is not done again, unless its result is removed; one that was
-interrupted is gone on with.
+curve in 100 points, memory in 20, minutes, machine, versions; in NAME.predictions.tsv.gz (.jsonl.gz of answers) what it
+said of each row that it was scored on; of a teacher in NAME.soft-labels.tsv.gz what it says of its training rows. The
+ledger's page has a table of them between two comments. A run that is done is not done again, unless its result is
+removed; one that was interrupted is gone on with.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def do(run: Run) -> None:
 
 def _score(run: Run, rows: str, name: str) -> dict[str, Any]:
     """Score a run's model on rows, and keep what it said of each."""
-    kept = RESULTS / f"{run.name}.{name}.tsv.gz"
+    """Score a run's model on rows, and keep what it said of each."""
+    ending = "jsonl" if rows.endswith(".json.gz") else "tsv"  # answers may have line breaks
+    kept = RESULTS / f"{run.name}.{name}.{ending}.gz"
     line = f"distilbert score {rows} --model {run.output} --predictions {kept} --json"
     score: dict[str, Any] = json.loads(_call(shlex.split(line), capture=True))
     return score
