@@ -389,6 +389,7 @@ def test_against_counts_the_answers_that_change_and_exact_matches_lost_and_won(
         (squad(3), [], 1, "dev.json, question 1: the answer 'film' is not at character 3 of its context"),
         (squad(5), ["--against", "distilbert-sst2"], 2, "is a model for text-classification, not for quest"),
         (squad(5), ["--column", "question"], 2, "--column is about classifiers, and"),
+        (squad(5), ["--predictions", "out.tsv.gz"], 2, "out.tsv.gz: a .tsv holds no line breaks"),
     ],
 )
 def test_what_an_answerer_cannot_be_scored_by_is_told(

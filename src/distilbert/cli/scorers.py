@@ -12,7 +12,7 @@ from distilbert.errors import OptionError
 from distilbert.files.conll import read_conll
 from distilbert.files.squad import read_squad
 from distilbert.files.table_writer import write_rows
-from distilbert.files.tables import read_rows
+from distilbert.files.tables import format_of, read_rows
 from distilbert.metrics.agreement import paired_rights
 from distilbert.metrics.answers import normalised
 from distilbert.metrics.classification import accuracy, correct
@@ -183,6 +183,11 @@ def _write_labels(path: Path, sentences: Sequence[Sentence], predicted: Sequence
 
 
 def _score_answerer(loaded: RunModel, asked: Asked) -> Figures:
+    if asked.predictions and format_of(asked.predictions)[0] == "tsv":
+        raise OptionError(
+            f"--predictions {asked.predictions}: a .tsv holds no line breaks, and answers may have some.",
+            "Write .jsonl or .csv.",
+        )
     questions = list(read_squad(asked.file))
     gold = [[right.text for right in question.answers] for question in questions]
     found = _answers(pipeline("question-answering", loaded), questions)
