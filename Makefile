@@ -64,7 +64,7 @@ $(SHIPPED): .venv-run/ready
 figures: .venv-run/ready ## the README's figures about the embedded model (needs ../shared)
 	.venv-run/bin/python benchmarks/embedded.py $(STUDENT)
 
-bench: .venv-bench/ready ## ours beside every peer, and the project's bars: 45 idle minutes (needs ../shared)
+bench: .venv-bench/ready ## ours beside every peer, and the project's bars: some 50 idle minutes, an estimate (needs ../shared)
 	.venv-bench/bin/python benchmarks/bench.py
 
 bench-quick: .venv-bench/ready ## the same with fewer texts and rounds, in 8 minutes: nothing to quote
