@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from distilbert.metrics.gate import (
     MAX_FLIPS,
     MIN_CORRELATION,
     MIN_COSINE,
+    MIN_OVERLAP,
     Choices,
     Tags,
     Verdict,
@@ -21,9 +24,13 @@ from distilbert.metrics.gate import (
     judge_label_sets,
     judge_labels,
     judge_numbers,
+    judge_spans,
     judge_token_labels,
     judge_vectors,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 JUDGES = (judge_labels, judge_label_sets, judge_numbers, judge_token_labels, judge_vectors)
 
@@ -92,14 +99,12 @@ def test_at_most_half_a_percent_of_the_tokens_may_change_their_label(count: int,
     assert verdict.figures["flips"] == count
 
 
-@given(st.integers(0, 60), st.integers(200, 3_000), st.integers(1, 2))
-def test_at_most_one_percent_of_the_words_or_spans_chosen_may_change(
-    count: int, rows: int, parts: int
-) -> None:
+@given(st.integers(0, 60), st.integers(200, 3_000))
+def test_at_most_one_percent_of_the_words_chosen_may_change(count: int, rows: int) -> None:
     rng = np.random.default_rng(count)
-    before = Choices(rng.integers(0, 30_000, (rows, parts)), logits(rows, 3))
+    before = Choices(rng.integers(0, 30_000, (rows, 1)), logits(rows, 3))
     changed = before.chosen.copy()
-    changed[:count, -1] += 1  # another word; another end of the span
+    changed[:count] += 1
     verdict = judge_choices(before, Choices(changed, before.logits + np.float32(0.25)))
     assert verdict.passed == (count <= MAX_CHANGES * rows)
     assert verdict.figures["choices"] == rows
@@ -109,12 +114,41 @@ def test_at_most_one_percent_of_the_words_or_spans_chosen_may_change(
     assert "at most 1.00 %" in verdict.said
 
 
-def test_a_choice_whose_logits_are_no_numbers_never_passes() -> None:
-    before = Choices(np.zeros((300, 1), np.int64), logits(300))
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(200, 3_000))
+def test_answers_may_change_by_a_twentieth_and_those_partly_the_same_count_partly(
+    halved: int, elsewhere: int, rows: int
+) -> None:
+    start = np.arange(rows) * 10
+    before = Choices(np.stack([start, start + 6], axis=1), logits(rows))
+    after = before.chosen.copy()
+    after[:halved, 1] -= 4  # 2 of 6 characters are left: 2·2 / (2 + 6) = 0.5
+    after[halved : halved + elsewhere] += 6
+    verdict = judge_spans(before, Choices(after, before.logits + np.float32(0.25)))
+    overlap = 1 - (halved / 2 + elsewhere) / rows
+    assert verdict.figures["overlap"] == pytest.approx(overlap)
+    if abs(overlap - MIN_OVERLAP) > 1e-9:
+        assert verdict.passed == (overlap > MIN_OVERLAP)
+    assert verdict.figures["answers_changed"] == halved + elsewhere
+    assert verdict.figures["answers_elsewhere"] == elsewhere
+    assert verdict.error == pytest.approx(0.25, abs=1e-6)
+    assert f"{halved + elsewhere} of {rows:,} answers changed" in verdict.said
+
+
+def test_no_answer_is_the_same_as_no_answer() -> None:
+    none, one = (Choices(np.full((300, 2), end) * [0, 1], logits(300)) for end in (0, 4))
+    assert judge_spans(none, none).figures["overlap"] == 1
+    assert judge_spans(none, one).figures["answers_elsewhere"] == 300
+
+
+@pytest.mark.parametrize(("judge", "parts"), [(judge_choices, 1), (judge_spans, 2)])
+def test_a_choice_whose_logits_are_no_numbers_never_passes(
+    judge: Callable[[Choices, Choices], Verdict], parts: int
+) -> None:
+    before = Choices(np.zeros((300, parts), np.int64), logits(300))
     after = before.logits.copy()
     after[7] = np.nan
-    assert judge_choices(before, before).passed
-    assert not judge_choices(before, Choices(before.chosen, after)).passed
+    assert judge(before, before).passed
+    assert not judge(before, Choices(before.chosen, after)).passed
 
 
 @pytest.mark.parametrize(("noise", "passes"), [(0.01, True), (0.5, False)])

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 MIN_TEXTS = 2_000
 MAX_FLIPS = 0.005  # share of texts, or of tokens, whose label may change
-MAX_CHANGES = 0.01  # share of masks that may be filled with another word, and of questions with another span
+MAX_CHANGES = 0.01  # share of masks that may be filled with another word
 MAX_ENTITY_CHANGES = (
     0.05  # entities that only one of the two finds: few tokens are in one, and one flip changes two
 )
+MIN_OVERLAP = 0.95  # of answers with float32's: like entities, and what is partly the same counts partly
 MIN_COSINE = 0.995  # on average, for encoders without head
 MIN_CORRELATION = 0.999  # of a regression's numbers
 
@@ -42,7 +43,7 @@ class Verdict:
 class Choices:
     """What a model chose from too many to keep, and some of the logits behind it."""
 
-    chosen: NDArray[np.int64]  # [rows, parts]: a token's id; an answer's first character and its end
+    chosen: NDArray[np.int64]  # [rows, parts]: a token's id; an answer's first character and the first beyond
     logits: Answers  # [rows, width]
 
 
@@ -110,8 +111,38 @@ def judge_entities(reference: Tags, candidate: Tags) -> Verdict:
     )
 
 
+def judge_spans(reference: Choices, candidate: Choices) -> Verdict:
+    """Judge an answerer by how far its answers overlap: 2·shared / (both lengths), in characters, on average.
+
+    Not by those that change at all: a border moves by a word wherever two words are nearly as likely.
+
+    >>> before, after = (Choices(np.array([[0, end]]), np.array([[2.0, 2.0]], np.float32)) for end in (5, 7))
+    >>> judge_spans(before, after).said  # 2·5 / (5 + 7)
+    '1 of 1 answers changed, overlap 83.33 % (at least 95.00 %), mean logit error 0.000'
+    """
+    before, after = reference.chosen, candidate.chosen
+    shared = np.minimum(before, after)[:, 1] - np.maximum(before, after)[:, 0]
+    lengths = (before[:, 1] - before[:, 0]) + (after[:, 1] - after[:, 0])
+    overlaps = np.where(lengths > 0, 2 * shared.clip(0) / lengths.clip(1), 1.0)
+    overlap, changed = float(overlaps.mean()), int((before != after).any(axis=1).sum())
+    error = logit_error(reference.logits, candidate.logits)
+    figures = {
+        "answers": len(before),
+        "answers_changed": changed,
+        "answers_elsewhere": int((overlaps == 0).sum()),
+        "overlap": overlap,
+        "mean_logit_error": error.mean,
+        "max_logit_error": error.max,
+    }
+    said = (
+        f"{changed:,} of {len(before):,} answers changed, overlap {overlap:.2%} (at least {MIN_OVERLAP:.2%}), "
+        f"mean logit error {error.mean:.3f}"
+    ).replace("%", " %")
+    return Verdict(overlap >= MIN_OVERLAP and isfinite(error.mean), error.mean, figures, said)
+
+
 def judge_choices(reference: Choices, candidate: Choices) -> Verdict:
-    """Judge what fills masks, or marks answers, by the choices that change.
+    """Judge what fills masks by the words that change.
 
     >>> before = Choices(np.array([[7], [9]]), np.array([[1.0], [2.0]], np.float32))
     >>> judge_choices(before, before).said

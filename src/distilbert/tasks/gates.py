@@ -17,6 +17,7 @@ from distilbert.metrics.gate import (
     judge_label_sets,
     judge_labels,
     judge_numbers,
+    judge_spans,
     judge_vectors,
 )
 from distilbert.tasks.answers import QuestionAnsweringPipeline
@@ -110,7 +111,7 @@ def _token_gate(
 def _span_gate(
     texts: Sequence[GateText], gold: Gold, tokenizer: DistilBertTokenizer, config: DistilBertConfig
 ) -> ScoreAndJudge:
-    """Score: each question's best answer, as its asker gets it. Judge: by those that begin or end elsewhere."""
+    """Score: each question's best answer, as its asker gets it. Judge: by how far these overlap."""
     _refuse(gold, "A model for question answering")
     if any(isinstance(text, str) for text in texts):
         raise OptionError(
@@ -127,7 +128,7 @@ def _span_gate(
             highest.append(np.max([part.logits.max(axis=1) for part in parts], axis=0))
         return Choices(np.array(spans), np.array(highest))
 
-    return score, judge_choices
+    return score, judge_spans
 
 
 def _masked_word_gate(
