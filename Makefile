@@ -10,9 +10,10 @@ DATA = ../shared/data
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/ready ## base install; check the embedded models' hashes, classify a few sentences and tag one
+demo: .venv/ready ## base install; check the embedded models' hashes, classify a few sentences, tag one, answer a question
 	@.venv/bin/distilbert verify distilbert-sst2
 	@.venv/bin/distilbert verify distilbert-uner
+	@.venv/bin/distilbert verify distilbert-squad
 	@echo
 	@.venv/bin/python examples/hello.py
 	@echo
@@ -24,6 +25,9 @@ demo: .venv/ready ## base install; check the embedded models' hashes, classify a
 	  "A small, warm, quietly funny film."
 	@echo
 	@.venv/bin/distilbert tag "Anna Schmidt of Siemens moved from Munich to Lyon."
+	@echo
+	@.venv/bin/distilbert answer "Where does Anna work?" \
+	  --context "Anna Schmidt moved to Lyon in spring. She works at a hospital by the river."
 
 test: lint test-run test-parity ## the quick suite: linters, the run wing without torch, parity with transformers
 

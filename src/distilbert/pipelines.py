@@ -72,7 +72,7 @@ TASKS = {
     ),
     "feature-extraction": Task(FeatureExtractionPipeline, DistilBertModel),
     "fill-mask": Task(FillMaskPipeline, DistilBertForMaskedLM),
-    "question-answering": Task(QuestionAnsweringPipeline, DistilBertForQuestionAnswering),
+    "question-answering": Task(QuestionAnsweringPipeline, DistilBertForQuestionAnswering, "distilbert-squad"),
     "token-classification": Task(
         TokenClassificationPipeline, DistilBertForTokenClassification, "distilbert-uner"
     ),
@@ -104,7 +104,7 @@ def pipeline(
 
 @overload
 def pipeline(
-    task: Literal["question-answering"], model: Name | Model, **more: Any
+    task: Literal["question-answering"], model: Name | Model | None = None, **more: Any
 ) -> QuestionAnsweringPipeline: ...
 
 
@@ -149,7 +149,7 @@ def pipeline(
         )
     task = _task(task, model)
     if model is None:
-        model = default_model(task)
+        model = _default_model(task)
     if isinstance(model, str | os.PathLike):
         loaded: Model = load_model(task, model, revision, threads, engine)
     elif given := _given(revision=revision, threads=threads, engine=engine):
@@ -218,8 +218,8 @@ def _task(task: str | None, model: object) -> str:
     return str(found)
 
 
-def default_model(task: str) -> str:
-    """The model that the package ships for a task; `OptionError` where it ships none."""
+def _default_model(task: str) -> str:
+    """The model that the package ships for a task."""
     default = TASKS[task].default
     if default is None:
         raise OptionError(

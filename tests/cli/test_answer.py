@@ -223,7 +223,6 @@ def test_a_sentence_ends_where_it_ends(context: str, answer: str, shown: str) ->
 
 
 WRONG = {
-    "no model": (["who", "--context", "a"], "No model for question-answering comes with the package"),
     "no question": (["--model", "{answerer}", "--context", "a"], "Give texts or --file FILE"),
     "no context": (["who", "--model", "{answerer}"], "Questions need a text that has their answers"),
     "two contexts": (["who", "--context", "a", "--context-file", "b"], "both say where the answers are"),

@@ -416,13 +416,12 @@ def test_none_means_what_was_said_before(model: DistilBertForQuestionAnswering) 
     assert len(answer(QUESTION, CONTEXT)) == 2
 
 
-def test_the_package_ships_no_such_model_and_says_so() -> None:
-    with pytest.raises(
-        OptionError, match="No model for question-answering comes with the package"
-    ) as refusal:
-        pipeline("question-answering")  # type: ignore[call-overload]
-    assert refusal.value.next_step.startswith('Name one: pipeline("question-answering", model=')
-    assert "--model" in refusal.value.next_step
+def test_the_package_comes_with_a_model_that_answers() -> None:
+    context = "Ada Lovelace was born in London in 1815. She died in 1852, and Byron was her father."
+    answer = pipeline("question-answering")
+    found = answer(["Where was she born?", "Who was her father?"], context)
+    assert [one["answer"] for one in found] == ["London", "Byron"]
+    assert all(context[one["start"] : one["end"]] == one["answer"] for one in found)
 
 
 def test_the_task_is_that_of_the_model_that_is_named(

@@ -96,7 +96,7 @@ def across_seams(text: str, found: list[Entity], tokenizer: DistilBertTokenizer)
 
 
 @pytest.mark.xfail(
-    strict=True, reason="distilbert-uner learnt from single sentences: its card says what that costs"
+    strict=True, reason="distilbert-uner misses names among sentences of other texts: its card says how many"
 )
 def test_in_a_long_document_as_many_entities_are_found_as_sentence_by_sentence(
     shared: Path, tmp_path: Path

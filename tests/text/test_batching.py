@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distilbert.text.batching import (
+    ATTENTION_PER_BATCH,
     CHARACTERS_PER_WINDOW,
     FIRST_WINDOW,
     TOKENS_PER_BATCH,
@@ -63,6 +64,7 @@ def test_every_batch_keeps_to_its_budget_and_says_each_texts_length(
         rows, longest = batch.inputs["input_ids"].shape
         assert rows <= batch_size
         assert rows == 1 or rows * longest <= TOKENS_PER_BATCH
+        assert rows == 1 or rows * longest**2 <= ATTENTION_PER_BATCH
         assert longest == max(batch.lengths)
         assert batch.inputs["attention_mask"].sum(axis=1).tolist() == batch.lengths
         return batch.lengths

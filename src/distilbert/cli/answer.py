@@ -35,9 +35,9 @@ _AROUND = 120  # characters shown at most on either side of an answer
 @click.command(
     epilog="""\b
 Examples:
-  distilbert answer --model my-answerer/ "Where does Ada live?" --context "Ada is a baker. She lives in Lyon."
-  distilbert answer --model my-answerer/ "Who came back?" --context-file texts.txt --top-k 3
-  distilbert answer --model my-answerer/ --file questions.csv --keep id --out answers.csv --resume
+  distilbert answer "Where does Ada live?" --context "Ada is a baker. She lives in Lyon."
+  distilbert answer "Who came back?" --context-file texts.txt --top-k 3
+  distilbert answer --file questions.csv --keep id --out answers.csv --resume
   zcat questions.csv.gz | distilbert answer --model my-answerer/ --file - --format csv --json"""
 )
 @click.argument("questions", nargs=-1, metavar="[QUESTION]...")
@@ -67,7 +67,7 @@ Examples:
     is_flag=True,
     help="Let no answer be the best one, for models that know of it.",
 )
-@click.option("--model", metavar="NAME", help="Folder or model on the hub (owner/name).")
+@options.answerer
 @options.revision
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a question.")
 @options.threads
@@ -86,7 +86,7 @@ def command(
     top_k: int | None,
     max_answer_len: int | None,
     handle_impossible_answer: bool,
-    model: str | None,
+    model: str,
     revision: str | None,
     as_json: bool,
     threads: int | None,
@@ -98,9 +98,9 @@ def command(
     """
     from distilbert.files.table_writer import write_rows
     from distilbert.files.tables import format_of
-    from distilbert.pipelines import default_model, load_model, pipeline
+    from distilbert.pipelines import load_model, pipeline
 
-    example = 'distilbert answer --model my-answerer/ "Where does Ada live?" --context "She lives in Lyon."'
+    example = 'distilbert answer "Where does Ada live?" --context "She lives in Lyon."'
     refuse_misuse(questions, file, out, as_json, keep, taken=_ANSWERS, example=example)
     _refuse_contexts(context, context_file, file, context_column)
     if resume:
@@ -111,8 +111,7 @@ def command(
     contexts = (context_column or "context") if text is None else None
     given = partial(rows_of, questions, file, format, keep, column or "", contexts)
     first = given()  # a file that is not there is told before the model is loaded
-    named = model or default_model("question-answering")
-    loaded = load_model("question-answering", named, revision, threads, engine)
+    loaded = load_model("question-answering", model, revision, threads, engine)
     searching = {"max_answer_len": max_answer_len, "handle_impossible_answer": handle_impossible_answer}
     answer = pipeline("question-answering", loaded, top_k=top_k, **searching)
 

@@ -24,7 +24,7 @@ keep = click.option(
 out = click.option("--out", metavar="FILE", help="Write the texts with their labels to such a file.")
 resume = click.option("--resume", is_flag=True, help="Go on with an --out that was interrupted.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
-model, tagger = (
+model, tagger, answerer = (
     click.option(
         "--model",
         default=default,
@@ -32,7 +32,7 @@ model, tagger = (
         metavar="NAME",
         help="Embedded model, folder or model on the hub (owner/name).",
     )
-    for default in ("distilbert-sst2", "distilbert-uner")
+    for default in ("distilbert-sst2", "distilbert-uner", "distilbert-squad")
 )
 revision = click.option("--revision", metavar="NAME", help="Branch, tag or commit of a model on the hub.")
 column = click.option("--column", default="text", show_default=True, help="The column that holds the texts.")

@@ -30,6 +30,7 @@ A = TypeVar("A")
 # Measured on SST-2 sentences and IMDb reviews, two workers: docs/lab.md.
 TEXTS_PER_BATCH = 16
 TOKENS_PER_BATCH = 2048
+ATTENTION_PER_BATCH = 1 << 19  # pairs of tokens that look at each other: what long texts take in memory
 FIRST_WINDOW = 64  # texts; a stream's windows double from here, so that its first answers come soon
 LARGEST_WINDOW = 4096
 CHARACTERS_PER_WINDOW = 1 << 22  # bounds memory when texts are books
@@ -111,8 +112,8 @@ def _parts(text: object) -> Iterable[object]:
 def cut(lengths: Sequence[int], batch_size: int, workers: int) -> list[list[int]]:
     """Cut texts of these token counts into batches of places, longest first.
 
-    A batch holds at most `batch_size` texts and `TOKENS_PER_BATCH` tokens with padding (one text may be
-    longer), and no more than a worker's share, so that none stands idle.
+    A batch holds at most `batch_size` texts, `TOKENS_PER_BATCH` tokens with padding and `ATTENTION_PER_BATCH` pairs of
+    them (one text may be longer), and no more than a worker's share, so that none stands idle.
 
     >>> cut([3, 500, 4, 490], batch_size=2, workers=1)
     [[1, 3], [2, 0]]
@@ -120,8 +121,9 @@ def cut(lengths: Sequence[int], batch_size: int, workers: int) -> list[list[int]
     size = min(batch_size, -(-len(lengths) // workers))
     batches: list[list[int]] = []
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        full = not batches or len(batches[-1]) == size
-        if full or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > TOKENS_PER_BATCH:
+        longest = lengths[batches[-1][0]] if batches else 0
+        room = min(size, TOKENS_PER_BATCH // max(1, longest), ATTENTION_PER_BATCH // max(1, longest**2))
+        if not batches or len(batches[-1]) >= room:
             batches.append([])
         batches[-1].append(place)
     return batches
