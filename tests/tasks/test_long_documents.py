@@ -17,7 +17,6 @@ from distilbert.files.conll import read_conll
 from distilbert.files.squad import Question, read_squad
 from distilbert.metrics.answers import exact_match
 from distilbert.metrics.entities import entities_in
-from distilbert.pipelines import ALIASES, TASKS
 from distilbert.text.tokenizer import DistilBertTokenizer
 from distilbert.text.windows import windows
 
@@ -50,8 +49,6 @@ class Entity(NamedTuple):
 
 def ask(task: str, texts: list[Any], tmp_path: Path, **options: Any) -> tuple[list[Any], float]:
     """What the model that the package ships for a task says of texts, and the megabytes that it took."""
-    if TASKS[ALIASES.get(task, task)].default is None:
-        pytest.skip(f"the package ships no model for {task} yet")
     (tmp_path / "asked.json").write_text(json.dumps([task, options, texts]))
     line = [sys.executable, "-c", ASK, tmp_path / "asked.json"]
     found, megabytes = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
