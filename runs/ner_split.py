@@ -2,8 +2,10 @@
 
     python runs/ner_split.py ../shared/data/ner/uner_ewt/train.iob2.gz runs/out/ner
 
-A sentence's document is named by its `sent_id`, less the number at its end. What is trained on stands there twice, as
-sentences and as passages of them: who met names in single sentences only misses every third one in a long text.
+A sentence's document is named by its `sent_id`, less the number at its end. What is trained on stands there three
+times: as sentences, as passages of a document, and as passages of sentences drawn at random. Who met names in single
+sentences only misses every third one in a long text, and who met them in documents only, every fifth in a list of
+unrelated lines.
 """
 
 from __future__ import annotations
@@ -38,15 +40,13 @@ def split(text: str) -> tuple[list[str], list[str]]:
 
 
 def passages(sentences: list[str]) -> list[str]:
-    """Neighbouring sentences of a document in one, as many as `PASSAGE` words hold, but two at least."""
+    """Sentences beside each other in one, as many as `PASSAGE` words hold, but two at least."""
     found: list[list[list[str]]] = []  # of each passage its sentences, of each its rows less their numbers
-    last = ""
     for sentence in sentences:
         rows = [row.split("\t", 1)[1] for row in sentence.splitlines() if not row.startswith("# ")]
-        if document(sentence) != last or sum(map(len, found[-1])) + len(rows) > PASSAGE:
+        if not found or sum(map(len, found[-1])) + len(rows) > PASSAGE:
             found.append([])
         found[-1].append(rows)
-        last = document(sentence)
     return [
         "\n".join(f"{number}\t{row}" for number, row in enumerate(chain.from_iterable(passage), 1))
         for passage in found
@@ -68,7 +68,9 @@ def main() -> None:
     with gzip.open(path, "rt", encoding="utf-8") as file:
         train, held = split(file.read())
     out.mkdir(parents=True, exist_ok=True)
-    for name, sentences, longer in (("train", train, passages(train)), ("held_back", held, [])):
+    neighbours = [passage for _, own in groupby(train, document) for passage in passages([*own])]
+    strangers = passages(random.Random(0).sample(train, len(train)))
+    for name, sentences, longer in (("train", train, neighbours + strangers), ("held_back", held, [])):
         text = "".join(f"{sentence}\n\n" for sentence in [*sentences, *longer])
         (out / f"{name}.iob2").write_text(text, encoding="utf-8")
         documents = len({*map(document, sentences)})
