@@ -76,7 +76,7 @@ def dequantised_checkpoint(bundle: Path, out: Path) -> Path:
     for name in arrays:
         if arrays[name].ndim == 2 and not name.startswith("embeddings."):
             arrays[name] = arrays[name].T  # a graph multiplies from the right, a checkpoint from the left
-    heads = ("pre_classifier.", "classifier.")
+    heads = ("pre_classifier.", "classifier.", "qa_outputs.")
     named = {
         name if name.startswith(heads) else f"distilbert.{name}": np.ascontiguousarray(array)
         for name, array in arrays.items()

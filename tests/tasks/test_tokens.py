@@ -257,6 +257,23 @@ def test_an_entity_across_the_seam_of_windows_is_one() -> None:
         assert [entity["text"] for entity in ner(text)] == ["love" + " story" * 5]
 
 
+def test_a_text_too_long_for_the_model_is_read_line_by_line_but_for_wrapped_lines() -> None:
+    def answer(ids: np.ndarray) -> np.ndarray:
+        return (np.arange(len(ids)) == 1).astype(np.intp)  # what begins a row of the model's
+
+    ner = tagger(answer, ("O", "B-FIRST"))
+    text = "a b\nc d e f g\n\nh i j k\nl m"
+    assert [item["text"] for item in ner(text)] == ["a", "c", "h"]
+    assert [item["text"] for item in ner("a b\nc d e")] == ["a"]  # not too long
+
+
+def test_words_that_are_split_already_are_one_line_whatever_joins_them() -> None:
+    ner = tagger(by_word(love="B-PER", story="I-PER"), aggregation_strategy="simple")
+    words = [*"ab" * 8, "love", "story"]
+    [[entity]] = ner([words], is_split_into_words=True, delimiter="\n")
+    assert entity["text"] == "love\nstory"
+
+
 def test_cutting_is_for_those_who_ask_for_it() -> None:
     ner = tagger(by_word(love="B-PER"))
     text = "a " * 8 + "love"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from bundles import EMBEDDED, dequantised_checkpoint
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tiny import WORDS, save_checkpoint, tiny_arrays, tiny_checkpoint, tiny_config
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.parity
 
+RANDOM = ["distilbert", "bert"]
+TRAINED = "distilbert-uner"
+TRAINED_TOO = pytest.mark.parametrize("both", [*RANDOM, TRAINED], indirect=True, scope="module")
 STRATEGIES = ["none", "simple", "first", "average", "max"]
 LABELS = ("O", "B-PER", "I-PER", "B-WORK-OF-ART", "I-WORK-OF-ART")
 TEXTS = [
@@ -68,9 +72,12 @@ def checkpoint(folder: Path, model_type: str = "distilbert", labels: tuple[str, 
     return save_checkpoint(folder, config, arrays, prefix=f"{model_type}.")
 
 
-@pytest.fixture(scope="module", params=["distilbert", "bert"])
+@pytest.fixture(scope="module", params=RANDOM)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Both:
-    return Both(checkpoint(tmp_path_factory.mktemp(request.param), request.param))
+    folder = tmp_path_factory.mktemp("checkpoints") / request.param
+    if request.param == TRAINED:
+        return Both(dequantised_checkpoint(EMBEDDED.parent / TRAINED, folder))
+    return Both(checkpoint(folder, request.param))
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
@@ -106,6 +113,7 @@ def test_the_labels_of_these_models_are_far_from_all_the_same(both: Both) -> Non
     assert -sum(share * math.log2(share) for share in shares) > 1.25  # bits, of 2.3 for five labels
 
 
+@TRAINED_TOO
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("ignored", [["O"], [], ["O", "PER"], ["B-PER"]], ids=str)
 def test_every_strategy_gives_their_answers(both: Both, strategy: str, ignored: list[str]) -> None:
@@ -144,6 +152,7 @@ texts = st.lists(
 ).map(" ".join)
 
 
+@TRAINED_TOO
 @settings(max_examples=50)
 @given(texts, st.sampled_from(STRATEGIES))
 def test_any_text(both: Both, text: str, strategy: str) -> None:
@@ -151,6 +160,7 @@ def test_any_text(both: Both, text: str, strategy: str) -> None:
     both.assert_same(text, aggregation_strategy=strategy, ignore_labels=[])
 
 
+@TRAINED_TOO
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_real_lines(both: Both, shared: Path, strategy: str) -> None:
     path = shared / "data" / "ner" / "uner_ewt" / "dev.iob2.gz"

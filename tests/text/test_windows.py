@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from distilbert.errors import OptionError
 from distilbert.text.tokenizer import DistilBertTokenizer
-from distilbert.text.windows import answer_long_texts, windows
+from distilbert.text.windows import answer_long_texts, line_starts, windows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +59,45 @@ def test_no_token_is_answered_near_an_edge_that_is_not_the_texts_own(tokens, siz
         left, right = w.first - w.start, w.stop - w.last
         assert w.start == 0 or left >= overlap // 2
         assert w.stop == tokens or right >= overlap // 2
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=12), sizes)
+def test_parts_are_cut_as_texts_of_their_own(parts, size_and_overlap):
+    begins = [sum(parts[:place]) for place in range(1, len(parts))]
+    apart = [
+        replace(w, **{edge: getattr(w, edge) + begin for edge in ("start", "stop", "first", "last")})
+        for begin, part in zip([0, *begins], parts, strict=True)
+        for w in windows(part, *size_and_overlap)
+    ]
+    assert list(windows(sum(parts), *size_and_overlap, begins)) == apart
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", []),
+        (" \n\t\n", []),
+        ("one line", ["one line"]),
+        ("a list:\n  apples\nand some pears\n", ["a list:\n", "  apples\n", "and some pears\n"]),
+        (
+            "wrapped as New\nYork is, twice\nhere\n\nand on",
+            ["wrapped as New\nYork is, twice\nhere\n\n", "and on"],
+        ),
+        ("as Windows has\r\nit\r\n\r\nit is", ["as Windows has\r\nit\r\n\r\n", "it is"]),
+        ("a short\nand much the longest\n", ["a short\n", "and much the longest\n"]),
+    ],
+)
+def test_lines_begin_where_the_next_word_had_room_in_the_line_before(text: str, lines: list[str]) -> None:
+    starts = [*line_starts(text), len(text)]
+    assert [text[start:end] for start, end in pairwise(starts)] == lines
+
+
+@given(st.lists(st.text("ab", min_size=1, max_size=9), min_size=1, max_size=60), st.integers(9, 40))
+def test_however_a_line_is_wrapped_it_is_one(words: list[str], width: int) -> None:
+    wrapped = textwrap.fill(" ".join(words), width)
+    longest = max(map(len, wrapped.splitlines()))
+    again = textwrap.fill(" ".join(words), longest)
+    assert line_starts(again) == [0]
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(4, 4), (4, 5), (0, 0), (4, -1)])
@@ -141,7 +182,7 @@ def test_a_megabyte_of_one_word_is_one_unknown_word(tokenizer) -> None:
 def test_long_texts_come_back_in_order_each_with_its_windows_and_their_answers(texts, workers, batch_size):
     """The answer to a window is its ids, so what its windows answer for is the text again."""
     found = answer_long_texts(
-        enumerate(texts),
+        ((place, text, ()) for place, text in enumerate(texts)),
         lambda ids: [1, *ids, 2],
         lambda batch: [
             ids[:length] for ids, length in zip(batch.inputs["input_ids"], batch.lengths, strict=True)

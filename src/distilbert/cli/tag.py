@@ -76,7 +76,7 @@ def command(
 ) -> None:
     """Find the entities in TEXTs, or in the texts of --file, and show each where it stands.
 
-    A text may be of any length: it is read whole, in overlapping windows. --json and --out have a row a text, with all
+    A text may be of any length: it is read whole, a long one line by line. --json and --out have a row a text, with all
     of its `entities`: type, score, start, end and text; in .csv, .tsv and .parquet these are JSON in one cell.
     """
     from distilbert.files.table_writer import write_rows

@@ -114,7 +114,7 @@ class TextClassificationPipeline(TextPipeline["Floats"]):
         """Each text's logits: its windows are read as texts of their own, a window ahead of their average."""
         size = window_size(call.reading, self.tokenizer)
         for _, parts in answer_long_texts(
-            ((None, self.tokenizer.text_ids(single_text(text), row)) for row, text in enumerate(texts)),
+            ((None, self.tokenizer.text_ids(single_text(text), row), ()) for row, text in enumerate(texts)),
             self.tokenizer.build_inputs_with_special_tokens,
             call.answer,
             size=size,

@@ -13,7 +13,7 @@ from distilbert.metrics.entities import OUTSIDE
 from distilbert.tasks.base import Call, Reading, TextPipeline, one_of, single_text, window_size, without_none
 from distilbert.tasks.entities import WORD_SCORES, Runs, word_starts
 from distilbert.tasks.scores import softmax
-from distilbert.text.windows import OVERLAP, answer_long_texts
+from distilbert.text.windows import OVERLAP, answer_long_texts, line_starts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +43,11 @@ class Tokens(NamedTuple):
         start, end = int(self.offsets[first, 0]), int(self.offsets[beyond - 1, 1])
         return {"start": start, "end": end, "text": self.text[start:end]}
 
+    def line_starts(self) -> list[int]:
+        """The tokens at which lines begin, the first one left out."""
+        starts = np.searchsorted(self.offsets[:, 0], line_starts(self.text))
+        return np.unique(starts[(starts > 0) & (starts < len(self.ids))]).tolist()  # type: ignore[no-any-return]
+
 
 class TokenClassificationPipeline(TextPipeline["Tagged"]):
     """Finds entities. Options given here are the defaults of every call.
@@ -61,7 +66,8 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
 
         A text gets a list of dicts with `score`, `word` (its tokens joined again), `start`, `end` and `text`, which is
         `text[start:end]`; and with `entity` and `index` for a token, `entity_group` for several. However long
-        a text is, it is read whole, in overlapping windows. Options, beside those of every task (`TextPipeline`):
+        a text is, it is read whole: what the model cannot read at once, line by line, and long lines in overlapping
+        windows. Options, beside those of every task (`TextPipeline`):
 
         - `aggregation_strategy`: "none", the default: one answer a token; "simple": neighbours of one type together;
           "first", "average" or "max": a word has one label, of its first token, of its tokens' mean, or of the token
@@ -142,11 +148,17 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
     def _run_in_windows(
         self, texts: Iterable[Text], call: Call[Tagged], *, size: int, overlap: int, delimiter: str | None
     ) -> Iterator[Tagged]:
-        """Each text with its tokens' logits, each from the window that has it farthest from an edge."""
+        """Each text with its tokens' logits, each from the window that has it farthest from an edge.
+
+        A text of words is one line, whatever joins them.
+        """
         read = (self._read(text, row, call.reading, size, delimiter) for row, text in enumerate(texts))
         before = self.tokenizer.special_tokens_before
         for tokens, parts in answer_long_texts(
-            ((tokens, tokens.ids) for tokens in read),
+            (
+                (tokens, tokens.ids, tokens.line_starts() if len(tokens.ids) > size and not delimiter else ())
+                for tokens in read
+            ),
             self.tokenizer.build_inputs_with_special_tokens,
             self._logits_of_batch,
             size=size,
