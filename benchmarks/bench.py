@@ -74,7 +74,7 @@ class Size:
     agreement: int
 
 
-FULL = Size(sentences=None, reviews=200, alone=300, rounds=5, starts=5, agreement=10_000)
+FULL = Size(sentences=None, reviews=200, alone=200, rounds=5, starts=5, agreement=10_000)
 QUICK = Size(sentences=200, reviews=20, alone=50, rounds=2, starts=2, agreement=500)
 
 

@@ -145,6 +145,7 @@ PEERS = (
         _TORCH,
         "pip install transformers torch",
         "https://docs.pytorch.org/tutorials/intermediate/dynamic_quantization_bert_tutorial.html",
+        slow=True,
     ),
     Way(
         "ONNX Runtime, dynamic int8",

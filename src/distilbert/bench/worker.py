@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from distilbert.bench.ways import Answers, Loaded, Setting
 
-CHOOSING = 64  # texts, a batch of the largest size: a setting costs four passes over them
+CHOOSING = 64  # texts, a batch of the largest size: a setting costs three passes over them
 _PACKAGES = ("torch", "transformers", "onnxruntime", "openvino", "nncf", "ctranslate2", "tokenizers")
 
 
@@ -69,7 +69,7 @@ class Worker:
         return {}
 
     def choose(self, texts: str) -> dict[str, Any]:
-        """Keep the fastest setting for the first of these texts: the best of three turns, each setting warmed up."""
+        """Keep the fastest setting for the first of these texts: the better of two turns, each setting warmed up."""
         given, settings = self.texts[texts], self.loaded.many
         chosen = settings[0]
         if len(settings) > 1:
@@ -119,7 +119,7 @@ def _seconds(answer: Answers, texts: list[str]) -> float:
 
 def _best_seconds(answer: Answers, texts: list[str]) -> float:
     answer(texts)
-    return min(_seconds(answer, texts) for _ in range(3))
+    return min(_seconds(answer, texts) for _ in range(2))
 
 
 def _versions() -> dict[str, str]:
