@@ -156,7 +156,11 @@ class TokenClassificationPipeline(TextPipeline["Tagged"]):
         before = self.tokenizer.special_tokens_before
         for tokens, parts in answer_long_texts(
             (
-                (tokens, tokens.ids, tokens.line_starts() if len(tokens.ids) > size and delimiter is None else ())
+                (
+                    tokens,
+                    tokens.ids,
+                    tokens.line_starts() if len(tokens.ids) > size and delimiter is None else (),
+                )
                 for tokens in read
             ),
             self.tokenizer.build_inputs_with_special_tokens,
