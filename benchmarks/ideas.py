@@ -72,6 +72,11 @@ def by_arrival(ids: Ids, _: int) -> list[Batch]:
     return _padded(ids, [list(range(len(ids)))[first : first + size] for first in range(0, len(ids), size)])
 
 
+def one_by_one(ids: Ids, _: int) -> list[Batch]:
+    """As texts come, each alone."""
+    return _padded(ids, [[place] for place in range(len(ids))])
+
+
 def packed(ids: Ids, _: int) -> list[Batch]:
     """As texts come, one behind the other in one row without padding.
 
@@ -223,6 +228,7 @@ class Idea:
     batches: Callable[[Ids, int], list[Batch]] = by_length
     workers: int = 2
     threads: int = 1  # of each worker
+    spin: bool = True  # whether a thread that waits for work keeps its processor busy; ONNX Runtime's alone
 
 
 PACKED_PARTS = {
@@ -243,6 +249,9 @@ IDEAS = {
     "threads: 1 worker of 2 threads": Idea(workers=1, threads=2),
     "threads: 1 worker of 2 threads, 2,048 tokens": Idea(workers=1, threads=2, batches=by_budget(2048)),
     "threads: 1 worker of 1 thread": Idea(workers=1),
+    "alone: 1 thread": Idea(batches=one_by_one, workers=1),
+    "alone: 2 threads": Idea(batches=one_by_one, workers=1, threads=2),
+    "alone: 2 threads that do not spin": Idea(batches=one_by_one, workers=1, threads=2, spin=False),
     "gelu: by Erf": Idea({f"{LAYERS}.activation": gelu_by_erf}),
     "gelu: by tanh": Idea({f"{LAYERS}.activation": gelu_by_tanh}),
     "norm: in parts": Idea({"distilbert.graph.layers.LayerNorms.norm": norm_in_parts}),
@@ -296,6 +305,7 @@ def session(graph: bytes, idea: Idea) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = idea.threads, 1
     options.enable_mem_pattern, options.log_severity_level = False, 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(idea.spin)))
     opened = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     names = [value.name for value in opened.get_inputs()]
     return lambda inputs: opened.run(None, {name: inputs[name] for name in names})[0]

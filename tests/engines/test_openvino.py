@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,13 +26,15 @@ from distilbert.tasks.classification import TextClassificationPipeline, softmax
 from distilbert.text.tokenizer import DistilBertTokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from distilbert.engines.base import Floats
+    from distilbert.engines.base import Floats, TokenIds
 
 if installed("openvino") is None:
     pytest.skip("needs the extra openvino", allow_module_level=True)
 
+from distilbert.engines import openvino
 from distilbert.engines.openvino import OpenVinoEngine, import_openvino
 
 IDS = np.random.default_rng(0).integers(0, 100, (5, 40))
@@ -100,16 +103,61 @@ def test_an_engine_that_has_run_survives_a_fork(bundle: Path) -> None:
     np.testing.assert_allclose(_inherited.run(INPUTS)["logits"], before, atol=1e-5)
 
 
+def test_a_text_alone_gets_all_threads_and_the_bits_it_gets_in_one(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[int, int]] = []
+    open_graph = openvino._open
+
+    def watched(model: Path | bytes, streams: int, threads: int, *, cached: bool) -> openvino._Opened:
+        opened.append((streams, threads))
+        return open_graph(model, streams, threads, cached=cached)
+
+    monkeypatch.setattr(openvino, "_open", watched)
+    texts = [{name: ids[row : row + 1] for name, ids in INPUTS.items()} for row in range(len(IDS))]
+    engine = OpenVinoEngine(graph(bundle), threads=2)
+    engine.run(INPUTS)
+    first = engine.run(texts[0])["logits"]
+    assert opened == [(2, 2)]  # a first one may be the only one, as a command's is
+    again = [engine.run(text)["logits"] for text in texts]
+    assert opened == [(2, 2), (1, 2)]
+    assert np.array_equal(first, again[0])
+    of_one_thread = OpenVinoEngine(graph(bundle), threads=1)
+    for logits, text in zip(again, texts, strict=True):
+        assert np.array_equal(logits, of_one_thread.run(text)["logits"])
+    assert opened == [(2, 2), (1, 2), (1, 1)]
+
+
+def test_texts_that_come_beside_each_other_get_a_thread_each(bundle: Path) -> None:
+    engine = OpenVinoEngine(graph(bundle), threads=2)
+    streams: list[int] = []
+    both, run = Barrier(2, timeout=60), engine._run
+
+    def meeting(inputs: Mapping[str, TokenIds], found: int) -> dict[str, Floats]:
+        both.wait()  # each call waits here until the other is under way too
+        streams.append(found)
+        return run(inputs, found)
+
+    engine._run = meeting  # type: ignore[method-assign]
+    text = {name: ids[:1] for name, ids in INPUTS.items()}
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            list(pool.map(engine.run, [text] * 2))
+    assert streams.count(2) >= 5  # of each two at least the one that began later
+
+
+@pytest.mark.parametrize("rows", [1, 2])
 @pytest.mark.parametrize("child", ["pass", "engine.run(inputs)"], ids=["idle", "running"])
-def test_a_forked_child_comes_to_its_end(child: str, tiny_int8: Path) -> None:
+def test_a_forked_child_comes_to_its_end(child: str, rows: int, tiny_int8: Path) -> None:
     program = f"""
 import os, sys
 from pathlib import Path
 import numpy as np
 from distilbert.engines.openvino import OpenVinoEngine
-engine, ids = OpenVinoEngine(Path(sys.argv[1])), np.ones((2, 9), np.int64)
+engine, ids = OpenVinoEngine(Path(sys.argv[1]), threads=2), np.ones(({rows}, 9), np.int64)
 inputs = {{"input_ids": ids, "attention_mask": ids}}
-engine.run(inputs)
+for _ in range(3):
+    engine.run(inputs)
 if process := os.fork():
     print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 else:
@@ -125,7 +173,7 @@ else:
 def test_many_threads_may_call_one_engine(bundle: Path) -> None:
     engine = OpenVinoEngine(graph(bundle), threads=2)
     draw = np.random.default_rng(1)
-    batches = [draw.integers(0, 100, (4, length)) for length in draw.integers(1, 30, 64)]
+    batches = [draw.integers(0, 100, (rows, length)) for rows, length in draw.integers(1, (5, 30), (64, 2))]
     inputs = [{"input_ids": ids, "attention_mask": np.ones_like(ids)} for ids in batches]
     alone = [engine.run(each)["logits"] for each in inputs]
     with ThreadPoolExecutor(8) as pool:
@@ -171,9 +219,10 @@ def test_ids_that_the_model_does_not_have_are_refused_by_name(
 ) -> None:
     engine = OpenVinoEngine(graph(bundle), threads)
     before = engine.run(INPUTS)["logits"]
-    with pytest.raises(EngineError, match=r"could not run .*\.onnx") as refusal:
-        engine.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
-    assert len(str(refusal.value).splitlines()) == 2
+    for _ in range(3):
+        with pytest.raises(EngineError, match=r"could not run .*\.onnx") as refusal:
+            engine.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
+        assert len(str(refusal.value).splitlines()) == 2
     np.testing.assert_allclose(engine.run(INPUTS)["logits"], before, atol=1e-5)  # and it still answers
 
 

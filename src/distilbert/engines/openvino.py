@@ -1,7 +1,8 @@
 """OpenVINO: one compiled graph with a stream for each worker, each of one thread, called by as many threads.
 
 Streams beside each other are faster here too than one batch over all threads (docs/decisions.md), and share the
-weights. What it compiles is kept in this machine's cache.
+weights. But a text that comes alone leaves the other streams idle: for those the graph is compiled again, as one stream
+of all threads. What it compiles is kept in this machine's cache.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from distilbert.engines.outputs import Shapes
 
 _REFUSALS = (RuntimeError, ValueError, TypeError)  # what OpenVINO raises
+_LONE_CALLS = (
+    2  # from so many on texts alone have their own graph: a command's only one would be answered later for it
+)
 _engines: weakref.WeakSet[OpenVinoEngine] = weakref.WeakSet()
 
 
@@ -67,8 +71,11 @@ class OpenVinoEngine:
         graph = checked_graph(model)
         self._rows = {name: _rows_picked_by(name, graph) for name in graph.inputs}
         self._opening = Lock()
-        opened = _open(model, self.workers, cached=not isinstance(model, bytes))
-        self._opened: _Opened | None = opened
+        self._cached = not isinstance(model, bytes)
+        self._running: deque[None] = deque()  # one for each call that is under way
+        self._lone_calls = 0
+        self._opened: dict[int, _Opened] = {}  # by their streams: as many as workers, or 1 for texts alone
+        opened = self._graph_of(self.workers)
         self.input_names, self.output_names = tuple(graph.inputs), tuple(graph.outputs)
         taken = {name for value in opened.compiled.inputs for name in value.names}
         # its reader of ONNX makes a constant of an input with a default, `positions`: `run` picks those rows
@@ -79,7 +86,23 @@ class OpenVinoEngine:
     def run(self, inputs: Mapping[str, TokenIds]) -> dict[str, Floats]:
         """See `Engine.run`."""
         self._check_inputs(inputs)
-        opened = self._still_open()
+        self._running.append(None)
+        try:
+            named = self._run(inputs, self._streams(inputs))
+        finally:
+            self._running.pop()
+        check_shapes(self._model, self._outputs, inputs, named)
+        return named
+
+    def _streams(self, inputs: Mapping[str, TokenIds]) -> int:
+        """Of the graph that answers: 1, of all threads, for a text with nothing beside it."""
+        if len(self._running) > 1 or len(inputs["input_ids"]) > 1:
+            return self.workers
+        self._lone_calls += 1
+        return 1 if self._lone_calls >= _LONE_CALLS else self.workers
+
+    def _run(self, inputs: Mapping[str, TokenIds], streams: int) -> dict[str, Floats]:
+        opened = self._graph_of(streams)
         try:
             request = opened.idle.pop()
         except IndexError:
@@ -91,12 +114,13 @@ class OpenVinoEngine:
             if "positions" in inputs and "positions" in self.input_names and "positions" not in self._fed:
                 named = {name: _picked(rows, inputs["positions"]) for name, rows in named.items()}
         except (*_REFUSALS, IndexError) as error:
-            self._opened = None  # what failed once fails again, with the next batch of the shape before
+            self._opened.pop(
+                streams, None
+            )  # what failed once fails again, with the next batch of the shape before
             raise EngineError(
                 f"OpenVINO could not run {shown(self._model)}: {first_line(error)}", OTHER_TOKENIZER
             ) from error
         opened.idle.append(request)
-        check_shapes(self._model, self._outputs, inputs, named)
         return named
 
     def _check_inputs(self, inputs: Mapping[str, TokenIds]) -> None:
@@ -105,20 +129,22 @@ class OpenVinoEngine:
             if fault := _fault(name, inputs.get(name), self._rows[name]):
                 raise EngineError(f"OpenVINO could not run {shown(self._model)}: {fault}.", OTHER_TOKENIZER)
 
-    def _still_open(self) -> _Opened:
-        """The compiled graph; compiled again after a fork or a failure."""
-        if (opened := self._opened) is None:
+    def _graph_of(self, streams: int) -> _Opened:
+        """The compiled graph; compiled at its first call, and again after a fork or a failure."""
+        if (opened := self._opened.get(streams)) is None:
             with self._opening:
-                opened = self._opened or _open(self._model, self.workers, cached=False)
-                self._opened = opened
+                if (opened := self._opened.get(streams)) is None:
+                    opened = _open(self._model, streams, self.workers, cached=self._cached)
+                    self._opened[streams] = opened
         return opened
 
     def _after_fork(self) -> None:
         """Forget what was compiled, without its end: that would wait for threads which a fork does not copy."""
-        if self._opened:
-            for lost in (self._opened.core, self._opened.compiled, *self._opened.idle):
+        for core, compiled, idle in self._opened.values():
+            for lost in (core, compiled, *idle):
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))
-        self._opened, self._opening = None, Lock()
+        self._opened, self._opening, self._cached = {}, Lock(), False
+        self._running.clear()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"model": self._model, "threads": self.workers, "outputs": self._outputs}
@@ -160,12 +186,15 @@ def import_openvino() -> Any:
     return openvino
 
 
-def _open(model: Path | bytes, workers: int, *, cached: bool) -> _Opened:
-    """Compile a graph for so many calls at a time. `cached`: keep what comes of it, which hangs in a forked child."""
+def _open(model: Path | bytes, streams: int, threads: int, *, cached: bool) -> _Opened:
+    """Compile a graph for so many calls at a time, of so many threads in all.
+
+    `cached`: keep what comes of it, which hangs in a forked child.
+    """
     options = {
         "INFERENCE_PRECISION_HINT": "f32",  # bf16 moves labels, and scores with the batch
-        "NUM_STREAMS": workers,
-        "INFERENCE_NUM_THREADS": workers,
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,  # several processes would share the first processors
     }
     core = import_openvino().Core()
