@@ -39,7 +39,7 @@ from bars import (
     bars,
     verdict,
 )
-from models import REPO, SHARED, Shape, shapes, student, teacher, wide
+from models import FRESH, REPO, SHARED, Shape, shapes, student, teacher, wide
 from picture import draw
 
 from distilbert.bench.advice import HEADS, rows
@@ -152,7 +152,7 @@ def _shapes(size: Size) -> Measured:
     task = dataclasses.replace(_tasks(size)[0], alone=0)
     measured = _measure("shipped shapes", entries, Plan([task], size.rounds, starts=1))
     fresh = {} if trained else dict.fromkeys((TEACHER_1, TEACHER_32), "sst2-teacher")
-    fresh |= {way.name: way.name.split()[0] for way, _ in entries if "speed only" in way.name}
+    fresh |= {way.name: way.name.split()[0] for way, _ in entries if FRESH in way.name}
     return dataclasses.replace(
         measured,
         found=[
@@ -165,11 +165,7 @@ def _shapes(size: Size) -> Measured:
 
 
 def _marked(shape: Shape) -> str:
-    if "fresh" in str(shape.source.checkpoint):
-        return "(fresh weights: speed only) "
-    return (
-        f"({100 * shape.kept:.1f} % of the teacher's accuracy) " if shape.kept else "(the starter's weights) "
-    )
+    return f"({shape.instead}) " if shape.instead else ""
 
 
 def _starts(rounds: int) -> Starts:
@@ -248,13 +244,27 @@ def _page(figures: Figures, commit: str) -> list[str]:
             continue
         for task in tasks:
             lines += ["", f"## {measured.texts[task]} {task}, {measured.model}", ""]
-            columns = slice(None if measured is wide else -1)  # shapes are no variants of one model: no flips
-            lines += _table([row[columns] for row in (HEADS, *rows(measured, task))])
+            told = [HEADS, *rows(measured, task)]
+            lines += _table(told if measured is wide else _beside_teacher(told, measured))
         lines += ["", *(f"Not run: {left.name}: {left.reason}." for left in measured.left_out)]
     lines += ["", "Settings that were the fastest:", ""]
     lines += [f"- {each.name}: {each.tasks[SENTENCES].setting}" for each in wide.on(SENTENCES)]
     told = [(bar.number, bar.asks, bar.found, verdict(bar)) for bar in bars(figures)]
     return [*lines, "", "## Bars", "", *_table([("", "asks", "found", ""), *told])]
+
+
+def _beside_teacher(table: Sequence[tuple[str, ...]], measured: Measured) -> list[tuple[str, ...]]:
+    """The table of shapes: no variants of one model, so no flips, but each one's share of the teacher's accuracy."""
+    timed = measured.on(SENTENCES)
+    trained = {
+        each.name: measured.accuracy(SENTENCES, each) for each in timed if WEIGHTS not in each.versions
+    }
+    whole = trained.get(TEACHER_1)
+    shares = [
+        f"{100 * own / whole:.1f} %" if whole and (own := trained.get(each.name)) else "–" for each in timed
+    ]
+    column = ["of the teacher's accuracy", *shares]
+    return [(*row[:-1], share) for row, share in zip(table, column, strict=True)]
 
 
 def _table(table: Sequence[tuple[str, ...]]) -> list[str]:

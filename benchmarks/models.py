@@ -7,7 +7,6 @@ fresh serves for speed alone and says so. All is made once, into `runs/out/bench
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,15 +31,16 @@ TRAINED = REPO / "runs" / "out"
 STARTER = SHARED / "weights" / "distilbert-sst2-starter"
 E5 = SHARED / "weights" / "e5-small"
 SENTENCES = SHARED / "data" / "sst2" / "train_sentences.tsv"
+FRESH = "fresh weights: speed only"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape that ships: its source, and its share of the teacher's accuracy, None for fresh weights."""
+    """A shape that ships: its source, and whose weights it has where they are not the run's: "" where they are."""
 
     name: str
     source: Source
-    kept: float | None
+    instead: str = ""
 
 
 def student() -> Path:
@@ -95,22 +95,13 @@ def _shape(
 
     trained = TRAINED / name
     if trained.is_dir():
-        return Shape(name, _source(out, trained, threads, say), _kept(name))
+        return Shape(name, _source(out, trained, threads, say))
     if make is None:  # the starter has this shape, and was trained, but not by this teacher
-        return Shape(name, _source(out, STARTER, threads, say), None)
+        return Shape(name, _source(out, STARTER, threads, say), "the starter's weights")
     fresh = out / f"fresh-{name}"
     if not fresh.exists():
         save(make(read_weights(STARTER)), STARTER, fresh)
-    return Shape(name, _source(out, fresh, threads, say, judged=False), None)
-
-
-def _kept(name: str) -> float:
-    """The student's share of its teacher's accuracy on SST-2 dev, from the reports of `make runs`."""
-    student, teacher = (
-        json.loads((REPO / "docs" / "runs" / f"{each}.json").read_text(encoding="utf-8"))["score"]["accuracy"]
-        for each in (name, "sst2-teacher")
-    )
-    return float(student / teacher)
+    return Shape(name, _source(out, fresh, threads, say, judged=False), FRESH)
 
 
 def _source(
